@@ -66,6 +66,23 @@ static enum status check_tls(const struct config *c, struct error *e) {
     return error_set(e, STATUS_OPTION, given, "needs %s too", missing);
 }
 
+/* What a bench would pass over without a word, so that something else is timed than was asked for. A shape in the
+ * file or the environment may stand there for when no model is named. */
+static enum status check_bench(const struct config *c, struct error *e) {
+    const char *first = c->kernels ? "kernels" : c->norms ? "norms" : "threads-model";
+    if (c->kernels + c->norms + c->threads_model > 1)
+        return error_set(e, STATUS_OPTION, c->threads_model ? "threads-model" : "norms",
+                         "is another bench than --%s: name one of them", first);
+    if (c->works && (c->kernels || c->norms))
+        return error_set(e, STATUS_OPTION, "works", "--%s has works of its own", first);
+    if (c->json && c->threads_model)
+        return error_set(e, STATUS_OPTION, "json", "--threads-model writes a table alone");
+    if (c->model && c->source[OPTION_shape] == SOURCE_FLAG)
+        return error_set(e, STATUS_OPTION, "shape",
+                         "is for random weights, and --model is given too: leave one of them out");
+    return STATUS_OK;
+}
+
 /* Only between options of the command: the environment may hold some for another one. */
 static enum status check_rules(const struct config *c, enum command command, struct error *e) {
     enum status status = STATUS_OK;
@@ -77,6 +94,7 @@ static enum status check_rules(const struct config *c, enum command command, str
     if (status == STATUS_OK && option_belongs(&option_rows[OPTION_norm_form], command) &&
         command != COMMAND_BENCH)
         status = norm_form_check(c->norm_form, e);
+    if (status == STATUS_OK && command == COMMAND_BENCH) status = check_bench(c, e);
     if (status != STATUS_OK && e) config_explain(c, e);
     return status;
 }

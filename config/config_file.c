@@ -15,17 +15,18 @@
 static enum status read_bytes(const char *path, char **bytes, size_t *length, struct error *e) {
     FILE *file = fopen(path, "rbe");
     if (!file)
-        return error_set(e, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, path, "configuration file: %s",
-                         strerror(errno));
+        return error_set(e, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, path,
+                         "the configuration file cannot be read: %s", strerror(errno));
     *bytes = malloc(FILE_BYTES_MAX + 1);
     *length = *bytes ? fread(*bytes, 1, FILE_BYTES_MAX + 1, file) : 0;
     enum status status = STATUS_OK;
     if (!*bytes)
         status = error_set(e, STATUS_NO_MEMORY, path, "no memory for the configuration file");
     else if (ferror(file))
-        status = error_set(e, STATUS_IO, path, "configuration file: %s", strerror(errno));
+        status = error_set(e, STATUS_IO, path, "the configuration file cannot be read: %s", strerror(errno));
     else if (*length > FILE_BYTES_MAX)
-        status = error_set(e, STATUS_LIMIT, path, "configuration file: more than %zu bytes", FILE_BYTES_MAX);
+        status = error_set(e, STATUS_LIMIT, path, "the configuration file has more than %zu bytes",
+                           FILE_BYTES_MAX);
     fclose(file);
     return status;
 }

@@ -95,7 +95,8 @@ static const char *const arguments[COMMAND_COUNT] = {
 
 static enum status take_argument(struct config *c, enum command command, char *word, struct error *e) {
     if (!*arguments[command])
-        return error_set(e, STATUS_INVALID_ARGUMENT, word, "'%s' takes options only", command_name(command));
+        return error_set(e, STATUS_INVALID_ARGUMENT, word,
+                         "'%s' takes options only; the model is named by --model", command_name(command));
     if (c->argument)
         return error_set(e, STATUS_INVALID_ARGUMENT, word,
                          "'%s' takes one %s; a text with spaces needs quotes", command_name(command),

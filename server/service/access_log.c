@@ -23,8 +23,8 @@ int access_log_open_file(const char *path, struct error *e) {
     return open_file(path, O_CREAT, e);
 }
 
-static enum status refuse(const char *path, const struct error *cause, struct error *e) {
-    return error_set(e, STATUS_OPTION, "access-log", "%s %s", path, cause->text);
+static enum status refuse(const struct error *cause, struct error *e) {
+    return error_set(e, STATUS_OPTION, "access-log", "%s", cause->text);
 }
 
 enum status access_log_check(const char *path, struct error *e) {
@@ -33,7 +33,7 @@ enum status access_log_check(const char *path, struct error *e) {
     int fd = open_file(path, 0, &cause);
     bool is_new = fd < 0 && errno == ENOENT;
     if (is_new) fd = open_file(path, O_CREAT | O_EXCL, &cause);
-    if (fd < 0) return refuse(path, &cause, e);
+    if (fd < 0) return refuse(&cause, e);
     close(fd);
     if (is_new) unlink(path);
     return STATUS_OK;
@@ -51,7 +51,7 @@ enum status access_log_open(struct access_log *log, const char *path, enum log_f
     int fd = access_log_open_file(path, &cause);
     if (fd < 0) {
         access_log_close(log);
-        return refuse(path, &cause, e);
+        return refuse(&cause, e);
     }
     access_log_use(log, fd);
     return STATUS_OK;

@@ -119,7 +119,17 @@ static const struct {
     {"", SERVE "--tls-cert file --tls-key none", "prenormd: --tls-key none: "},
     {"", SERVE "--tls-cert file --tls-key file", "prenormd: --tls-cert file: is not a certificate"},
     {"", SERVE "--speculate ngram --matmul openblas", "prenormd: --speculate ngram: needs --matmul own"},
+    /* benches that would pass an option over */
+    {"", BENCH "--shape gpt2-124m", "prenormd: --shape gpt2-124m: is for random weights, and --model "},
+    {"PRENORM_MODEL=" MODEL, "bench --shape gpt2-124m", "prenormd: --shape gpt2-124m: is for random weights"},
+    {"", BENCH "--kernels --norms", "prenormd: --norms true: is another bench than --kernels"},
+    {"PRENORM_NORMS=true", BENCH "--threads-model",
+     "prenormd: --threads-model true: is another bench than --norms"},
+    {"", BENCH "--kernels --works decode-1", "prenormd: --works decode-1: --kernels has works of its own"},
+    {"", BENCH "--norms --works decode-1", "prenormd: --works decode-1: --norms has works of its own"},
+    {"", BENCH "--threads-model --json", "prenormd: --json true: --threads-model writes a table alone"},
     /* HTTP */
+    {"", SERVE "--access-log /nowhere/log", "prenormd: --access-log /nowhere/log: cannot be opened"},
     {"", SERVE "--tls-cert file", "prenormd: --tls-cert file: needs tls-key too"},
     {"PRENORM_TLS_KEY=file", SERVE, "prenormd: --tls-key file (set by PRENORM_TLS_KEY): needs tls-cert too"},
     {"", SERVE "--trusted-proxy nonsense", "prenormd: --trusted-proxy nonsense: "},

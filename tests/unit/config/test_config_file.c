@@ -40,7 +40,8 @@ static void test_a_missing_file_a_folder_and_a_huge_one(void **state) {
     struct fixture *f = *state;
     assert_int_equal(fixture_load(f, COMMAND_SERVE, WORDS("--config", "/nowhere/a.json", NULL), NO_WORDS),
                      STATUS_NOT_FOUND);
-    assert_string_equal(f->message, "/nowhere/a.json: configuration file: No such file or directory");
+    assert_string_equal(f->message,
+                        "/nowhere/a.json: the configuration file cannot be read: No such file or directory");
     assert_int_equal(fixture_load(f, COMMAND_SERVE, WORDS("--config", "/", NULL), NO_WORDS), STATUS_IO);
     assert_int_equal(fixture_load(f, COMMAND_SERVE, WORDS("--config", "/dev/zero", NULL), NO_WORDS),
                      STATUS_LIMIT);
