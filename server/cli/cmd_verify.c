@@ -18,6 +18,8 @@
 /* Types of weights that a verdict is about: "double", "f32", "bf16", "int8", "int4". */
 #define TYPES_MAX 8
 
+#define FORM_WIDTH "15" /* "crmsnorm-native" */
+
 /* All forms of one type of weights. */
 struct type_report {
     const char *weights;
@@ -103,20 +105,28 @@ static void print_special(const struct verify_row *row) {
                row->calibration.text_sha256);
 }
 
+/* What a row is judged by, in the unit of its column. A rise may pass its bound by three standard errors. */
+static void print_bound(const struct verify_row *row) {
+    if (row->bounds_rise)
+        printf(" (bound: rise %.4f%% + %.4f%%)", 100 * row->bound, 100 * row->allowance);
+    else
+        printf(" (bound: largest %.1e)", row->bound);
+}
+
 static void print_head(void) {
-    printf("%-10s %-7s %-6s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "cache", "largest", "mean",
-           "KL", "greedy", "perplexity", "rise");
+    printf("%-" FORM_WIDTH "s %-7s %-6s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "cache",
+           "largest", "mean", "KL", "greedy", "perplexity", "rise");
 }
 
 static void print_row(const struct verify_row *row) {
     if (row->is_reference) {
-        printf("%-10s %-7s %-6s %10s %10s %10s %9s %11.5f %10s   the model as published\n", row->form,
-               row->weights, row->cache, "-", "-", "-", "-", row->perplexity, "-");
+        printf("%-" FORM_WIDTH "s %-7s %-6s %10s %10s %10s %9s %11.5f %10s   the model as published\n",
+               row->form, row->weights, row->cache, "-", "-", "-", "-", row->perplexity, "-");
     } else {
-        printf("%-10s %-7s %-6s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s (%s %.1e)", row->form,
+        printf("%-" FORM_WIDTH "s %-7s %-6s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s", row->form,
                row->weights, row->cache, row->largest, row->mean, row->kl, 100 * row->agreement,
-               row->perplexity, 100 * row->rise, row->passed ? "ok" : "TOO FAR",
-               row->bounds_rise ? "rise" : "largest", row->bound);
+               row->perplexity, 100 * row->rise, row->passed ? "ok" : "TOO FAR");
+        print_bound(row);
         print_special(row);
         putchar('\n');
     }
@@ -200,7 +210,9 @@ static enum status run(const struct config *config, const char *model, const cha
         if (print_json(&report, model, tokens, status == STATUS_OK, &failure) != STATUS_OK)
             status = (*e = failure).code;
     } else if (judged) {
-        printf("%zu tokens; differences are parts of the standard deviation of the logits\n", tokens);
+        printf("%zu tokens; differences are parts of the standard deviation of the logits; three standard "
+               "errors are added to the bound of a rise\n",
+               tokens);
         print_verdict(&report);
     }
     json_decref(report.rows);

@@ -288,6 +288,15 @@ static void test_rates_are_those_of_the_parts(void **state) {
     assert_is_rate(rate, after, decode);
 }
 
+/* However long the name of a form is, its figures stand below their head. */
+static void assert_is_aligned(const char *table) {
+    const char *end = strstr(table, " tokens; "), *next;
+    size_t width = strcspn(table, "\n");
+    assert_non_null(end);
+    for (const char *row = table + width + 1; (next = strchr(row, '\n')) < end; row = next + 1)
+        if (row[width - 1] == ' ' || row[width] != ' ') fail_msg("%.*s", (int)(next - row), row);
+}
+
 static void test_verify_says_what_passed(void **state) {
     struct run *run = *state;
     assert_int_equal(run_words(run, WORDS("verify", "--model", SMALL, "--verify-tokens", "40", "--weights",
@@ -296,6 +305,11 @@ static void test_verify_says_what_passed(void **state) {
     assert_non_null(strstr(run->output, "verdict: within the bounds: f32, double\n"));
     assert_non_null(strstr(run->output, "f32     4 of 4 forms pass; "));
     assert_null(strstr(run->output, "int4"));
+    assert_non_null(strstr(run->output, "ok (bound: largest 2.0e-04)\n"));
+    assert_is_aligned(run->output);
+    assert_int_equal(
+        run_words(run, WORDS("verify", "--model", SMALL, "--verify-tokens", "40", "--weights", "int8")), 0);
+    assert_non_null(strstr(run->output, "ok (bound: rise 0.2000% + ")); /* in the unit of its column */
 }
 
 /* A model of RMSNorm is served in one form: how its layers as published would be in int8 fails nobody. */
