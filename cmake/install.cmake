@@ -23,7 +23,8 @@ install(FILES deploy/prometheus/rules.yml deploy/compose/grafana/dashboards/pren
 install(FILES deploy/systemd/prenormd.service deploy/systemd/prenormd.socket DESTINATION lib/systemd/system)
 install(FILES deploy/systemd/prenorm.sysusers RENAME prenorm.conf DESTINATION lib/sysusers.d)
 
-# A configuration that its owner may have edited is never overwritten.
+# A configuration that its owner may have edited is never overwritten. Units, as they stand in the tree, are those of /usr:
+# elsewhere they name the program, the configuration and the documentation of their own prefix.
 install(CODE "
   set(folder \"${CMAKE_INSTALL_SYSCONFDIR}/prenorm\")
   if(NOT IS_ABSOLUTE \"\${folder}\")
@@ -38,4 +39,12 @@ install(CODE "
   else()
     file(INSTALL \"${PROJECT_SOURCE_DIR}/config/prenormd.json\" DESTINATION \"\${folder}\")
   endif()
+  foreach(unit prenormd.service prenormd.socket)
+    set(installed \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system/\${unit}\")
+    file(READ \"\${installed}\" text)
+    string(REPLACE \"/usr/bin/\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" text \"\${text}\")
+    string(REPLACE \"/usr/share/doc/prenorm/\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DOCDIR}/\" text \"\${text}\")
+    string(REPLACE \"/etc/prenorm/\" \"\${folder}/\" text \"\${text}\")
+    file(WRITE \"\${installed}\" \"\${text}\")
+  endforeach()
 ")

@@ -60,6 +60,12 @@ expect_file "$work/destination/usr/lib/systemd/system/prenormd.socket"
 expect_file "$work/destination/usr/lib/sysusers.d/prenorm.conf"
 expect_file "$work/destination/usr/share/prenorm/monitoring/rules.yml"
 expect_file "$work/destination/etc/prenorm/prenormd.json"
+cmp "$work/destination/usr/lib/systemd/system/prenormd.service" "$(dirname "$0")/../../deploy/systemd/prenormd.service"
 DESTDIR=$work/destination cmake --install "$build" --prefix /usr/local >/dev/null
 expect_file "$work/destination/usr/local/etc/prenorm/prenormd.json"
+# Elsewhere than in /usr a unit starts the program of its own prefix.
+unit=$work/destination/usr/local/lib/systemd/system/prenormd.service
+grep -qx "ExecStart=/usr/local/bin/prenormd serve --config /usr/local/etc/prenorm/prenormd.json" "$unit" ||
+    { echo "the unit in /usr/local: $(grep ExecStart= "$unit")"; exit 1; }
+expect_file "$work/destination$(sed -n 's/^Documentation=file://p' "$unit")"
 echo "installation: ok"
