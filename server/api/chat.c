@@ -93,11 +93,10 @@ enum api_error_kind api_chat_render(struct api_chat *chat, const struct engine *
     struct error cause;
     *chat = (struct api_chat){0};
     if (why)
-        return api_error_set(
-            e, API_INVALID, "messages",
-            "This model has no chat template that can be used (%.600s). POST /v1/completions "
-            "goes on from a prompt; --chat-template FILE gives the server a template.",
-            why);
+        return api_error_set(e, API_INVALID, "messages",
+                             "This model answers no conversations: %.600s. POST /v1/completions "
+                             "goes on from a prompt; --chat-template FILE gives the server a template.",
+                             why);
     bool keeps_parts = chat_messages_have_parts(body) && reads_parts(engine, body_bytes);
     if (check_kwargs(kwargs, e) != API_OK || chat_messages_read(body, keeps_parts, &messages, e) != API_OK)
         return e->kind;

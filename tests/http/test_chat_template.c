@@ -188,7 +188,7 @@ static void test_model_without_template(void **state) {
     struct daemon d;
     daemon_start_tales(&d, NULL);
     json_t *error = post(&d, "/v1/chat/completions", "{" STORY "}", 400);
-    assert_non_null(strstr(message_of(error), "has no chat template"));
+    assert_non_null(strstr(message_of(error), "answers no conversations: the model has no chat template. "));
     assert_non_null(strstr(message_of(error), "/v1/completions"));
     json_decref(error);
     daemon_stop(&d);
