@@ -153,12 +153,6 @@ const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index) {
     return index < c->list.count ? &c->list.tensors[index] : NULL;
 }
 
-size_t checkpoint_bytes(const struct checkpoint *c) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < c->file_count; i++) bytes += c->files[i].size;
-    return bytes;
-}
-
 void checkpoint_release(const struct checkpoint *c, const struct tensor *t) {
     (void)c; /* the mapping is found by its address */
     size_t last = 0;

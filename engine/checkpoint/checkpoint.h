@@ -53,9 +53,6 @@ const struct tensor *checkpoint_find(const struct checkpoint *c, const char *nam
 size_t checkpoint_count(const struct checkpoint *c);
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index);
 
-/* Bytes of all mapped files together. */
-size_t checkpoint_bytes(const struct checkpoint *c);
-
 /* Tells the kernel that the pages of t are not needed for now (they can be read again): keeps residency low
  * while tensor after tensor is packed. */
 void checkpoint_release(const struct checkpoint *c, const struct tensor *t);

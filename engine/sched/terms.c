@@ -224,7 +224,7 @@ struct terms *terms_retain(struct terms *terms) {
 
 void terms_release(struct terms *terms) {
     if (!terms || atomic_fetch_sub_explicit(&terms->references, 1, memory_order_acq_rel) != 1) return;
-    stop_set_release(terms->stops);
+    stop_set_destroy(terms->stops);
     if (terms->grammar) grammar_release(terms->grammar);
     free(terms->enders);
     free(terms->prediction);

@@ -4,8 +4,3 @@
 #include "server/json/bytes.h"
 
 void base64_write(struct bytes *out, const void *data, size_t length);
-
-/* Characters that it writes. */
-static inline size_t base64_length(size_t length) {
-    return (length + 2) / 3 * 4;
-}

@@ -44,5 +44,3 @@ size_t fake_engine_texts_encoded(void);
 /* "KIND:TEXT:WHITESPACE" of the last grammar that was asked for. One whose text has "malformed" in it is refused as not
  * understood, "busy" and "unsupported" as their statuses say. */
 const char *fake_engine_grammar_asked(void);
-/* From now on the model has no tokenizer, for this reason (borrowed); NULL: it has one again. */
-void fake_engine_set_no_tokenizer(const char *why);

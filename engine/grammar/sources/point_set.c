@@ -11,10 +11,6 @@ void point_set_deinit(struct point_set *s) {
     *s = (struct point_set){0};
 }
 
-void point_set_clear(struct point_set *s) {
-    s->count = 0;
-}
-
 static bool grow(struct point_set *s) {
     size_t capacity = s->capacity ? s->capacity * 2 : 8;
     struct rules_range *ranges = s->failed ? NULL : reallocarray(s->ranges, capacity, sizeof *ranges);

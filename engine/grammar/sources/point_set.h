@@ -16,7 +16,6 @@ struct point_set {
 
 /* A set begins as zeroes. */
 void point_set_deinit(struct point_set *s);
-void point_set_clear(struct point_set *s);
 void point_set_add(struct point_set *s, uint32_t first, uint32_t last);
 void point_set_add_all(struct point_set *s, const struct point_set *other);
 /* Ascending, apart from each other. */

@@ -37,10 +37,6 @@ extern const struct weight_name names_fairseq[]; /* embed_tokens, layers.0.fc1, 
 /* Tables that old checkpoints carry along. */
 #define ROTARY_BUFFERS    ".inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"
 #define ATTENTION_BUFFERS ".attn.bias", ".attn.masked_bias"
-#define NEOX_BUFFERS      ".attention.bias", ".attention.masked_bias", ROTARY_BUFFERS
-
-/* Copies of rotary_emb_base and rotary_pct that the library writes and does not read. */
-#define NEOX_COPIED_KEYS "rope_theta", "partial_rotary_factor"
 
 /* ---- whole adapters that others begin as ----------------------------------------------------------------
  * A family that is like another begins with the other's fields and says below them what differs: of two

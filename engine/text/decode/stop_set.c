@@ -1,6 +1,5 @@
 #include "engine/text/decode/stop_set.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,6 @@
  * bytes. So where a state goes when the next byte does not fit (its longest proper end that is a state, one
  * level up at least) always has a lower number, and is complete when the state is made. */
 struct stop_set {
-    atomic_uint references;
     size_t count;
     char *bytes;    /* of all strings, one behind the other */
     size_t *starts; /* [count + 1] of each in bytes */
@@ -150,10 +148,9 @@ enum status stop_set_create(const char *const *strings, const size_t *lengths, s
             return error_set(e, STATUS_LIMIT, "stop", "the strings have more than %d bytes", INT32_MAX);
     struct stop_set *set = calloc(1, sizeof *set);
     if (!set) return text_no_memory(e);
-    atomic_init(&set->references, 1);
     set->count = count;
     if (!fill(set, strings, lengths, total)) {
-        stop_set_release(set);
+        stop_set_destroy(set);
         return text_no_memory(e);
     }
     *out = set;
@@ -169,13 +166,8 @@ size_t stop_set_bytes(size_t count, size_t bytes) {
            (count + 1) * (sizeof *set->starts + sizeof *sorted->order) + BLOCKS * BLOCK_BYTES;
 }
 
-struct stop_set *stop_set_retain(struct stop_set *set) {
-    atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
-    return set;
-}
-
-void stop_set_release(struct stop_set *set) {
-    if (!set || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1) return;
+void stop_set_destroy(struct stop_set *set) {
+    if (!set) return;
     free(set->bytes);
     free(set->starts);
     free(set->first_child);

@@ -1,7 +1,6 @@
 /* The stop strings of a request as one automaton of Aho and Corasick (Efficient string matching, 1975): a
- * state is the longest end of a text that one of the strings begins with. Immutable once made, and counted:
- * all choices of all prompts of a request walk through the same one, each with a state of its own
- * (stop_matcher.h). It takes about 20 bytes a byte of the strings. Any thread. */
+ * state is the longest end of a text that one of the strings begins with. Immutable once made: all choices of
+ * all prompts of a request walk through the same one, each with a state of its own (stop_matcher.h). It takes about 20 bytes a byte of the strings. Any thread. */
 #pragma once
 
 #include <stdint.h>
@@ -19,8 +18,7 @@ enum status stop_set_create(const char *const *strings, const size_t *lengths, s
 /* Memory that stop_set_create takes for so many strings of so many bytes together, at most; nearly a third of
  * it only while the set is made. */
 size_t stop_set_bytes(size_t count, size_t bytes);
-struct stop_set *stop_set_retain(struct stop_set *set);
-void stop_set_release(struct stop_set *set);
+void stop_set_destroy(struct stop_set *set);
 
 /* The state after one byte more. Over a text the cost of a byte does not depend on the lengths of the
  * strings. */

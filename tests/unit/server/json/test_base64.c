@@ -6,7 +6,6 @@
 static void check(const char *data, size_t length, const char *expected) {
     struct bytes out = {0};
     base64_write(&out, data, length);
-    assert_int_equal(out.length, base64_length(length));
     assert_int_equal(out.length, strlen(expected));
     if (out.length) assert_memory_equal(out.data, expected, out.length);
     bytes_deinit(&out);

@@ -30,7 +30,7 @@ static struct stop_matcher *matcher_of(const char *const *strings, const size_t 
 
 static void release(void) {
     stop_matcher_deinit(&matcher);
-    stop_set_release(set);
+    stop_set_destroy(set);
 }
 
 struct stops {
@@ -170,8 +170,7 @@ static void test_matchers_share_a_set(void **state) {
                      1); /* within what was the start of "abc" */
     assert_int_equal(length, 1);
     for (int i = 0; i < 2; i++) stop_matcher_deinit(&two[i]);
-    stop_set_release(stop_set_retain(set));
-    stop_set_release(set);
+    stop_set_destroy(set);
 }
 
 /* Every byte is possible, and strings as long as the API allows. */
