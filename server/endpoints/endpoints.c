@@ -4,7 +4,8 @@
 
 #include "server/service/http_stats.h"
 
-/* method, path, flags, handler, label, summary. An alias stands behind its route: paths that other servers have. */
+/* method, path, flags, handler, label, summary. An alias stands behind its route: paths that other servers have. What
+ * a route takes and answers is described by its row among the operations of server/reference/openapi.c. */
 static const struct route routes[] = {
     {"POST", "/v1/completions", ROUTE_CLIENT, endpoint_completions, NULL, "Texts that go on from prompts"},
     {"POST", "/completions", ROUTE_CLIENT | ROUTE_ALIAS, endpoint_completions, NULL, NULL},

@@ -59,8 +59,8 @@ static void every_route_is_in_it(void **state) {
         json_t *operation = INSIDE(root, "paths", route->label ? route->label : route->path,
                                    route->method[0] == 'G' ? "get" : "post");
         assert_string_equal(json_string_value(INSIDE(operation, "summary")), route->summary);
-        /* None is without a row of its own. */
-        assert_string_not_equal(json_string_value(INSIDE(operation, "operationId")), "other");
+        if (strcmp(json_string_value(INSIDE(operation, "operationId")), "other") == 0)
+            fail_msg("%s has no row among the operations of server/reference/openapi.c", route->path);
         operations++;
     }
     assert_int_equal(json_object_size(INSIDE(root, "paths")), operations);
