@@ -63,20 +63,23 @@ static enum status run(struct engine_setup *setup, const struct config *config, 
     size_t length = 0;
     bool is_session = !config->argument && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
     struct token_options tokens;
-    enum status status =
-        token_options_init(&tokens, config, e); /* now rather than when the model is loaded */
+    struct constraint constraint = {0};
+    /* Now rather than when the model is loaded. */
+    enum status status = token_options_init(&tokens, config, e);
     token_options_deinit(&tokens);
+    if (status == STATUS_OK) status = constraint_init(&constraint, config, e);
     if (status == STATUS_OK) status = engine_options_check(&setup->options, e);
     if (status == STATUS_OK && !is_session) status = read_prompt(config, &text, &length, e);
     if (status == STATUS_OK) {
-        if (!constraint_is_set(config)) setup->options.structured_outputs_mib = 0;
+        if (!constraint.option) setup->options.structured_outputs_mib = 0;
         status = generation_open(&g, setup, config, e);
-        if (status == STATUS_OK) status = constraint_get(config, g.engine, &g.grammar, e);
+        if (status == STATUS_OK) status = constraint_compile(&constraint, g.engine, &g.grammar, e);
         if (status == STATUS_OK)
             status = is_session ? session_run(&g, config, e)
                                 : answer_prompt(&g, config, setup->model, text, length, e);
         generation_close(&g);
     }
+    constraint_deinit(&constraint);
     free(text);
     return status;
 }

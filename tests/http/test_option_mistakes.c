@@ -91,6 +91,13 @@ static const struct {
      "prenormd: --kv-page-tokens 17 (set by PRENORM_KV_PAGE_TOKENS): "},
     {"", GENERATE "--kv-cache-mib 1", "prenormd: --kv-cache-mib 1: "},
     {"", SERVE "--config cache.json", "prenormd: --kv-cache-mib 1 (set by kv-cache-mib in cache.json): "},
+    /* what must be matched: its file is read before the model, of which the log would tell */
+    {"", "generate --model " MODEL " --json-schema none x", "prenormd: --json-schema none: cannot be read: "},
+    {"PRENORM_GRAMMAR=none", "generate --model " MODEL " x",
+     "prenormd: --grammar none (set by PRENORM_GRAMMAR): cannot be read: "},
+    {"", "generate --model " MODEL " --regex a --grammar file x", "prenormd: --regex a: only one of "},
+    {"", GENERATE "--json-schema file", "prenormd: --json-schema file: "},
+    {"", GENERATE "--regex '('", "prenormd: --regex (: "},
     /* the model */
     {"", GENERATE "--context 1000000", "prenormd: --context 1000000: "},
     {"PRENORM_CONTEXT=1000000", SERVE, "prenormd: --context 1000000 (set by PRENORM_CONTEXT): "},
