@@ -1,5 +1,6 @@
 #include "server/service/hub_cache.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -78,8 +79,10 @@ static void read_ref(const char *path, char *out, size_t size) {
     fclose(file);
 }
 
+/* errno tells why it is none. */
 static bool is_folder(const char *path) {
     struct stat info;
+    errno = 0;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
@@ -106,7 +109,9 @@ enum status hub_cache_find(const char *name, char *out, size_t size, struct erro
     length = snprintf(out, size, "%s/snapshots/%s", folder, *commit ? commit : n.revision);
     if (length >= (int)size)
         return error_set(e, STATUS_LIMIT, "model", "the path is longer than %zu bytes", size - 1);
-    return is_folder(out) ? STATUS_OK : not_there(&n, cache, e);
+    if (is_folder(out)) return STATUS_OK;
+    if (errno == 0 || errno == ENOENT) return not_there(&n, cache, e);
+    return error_set(e, STATUS_OPTION, "model", "%s cannot be read: %s", out, strerror(errno));
 }
 
 bool hub_cache_name_of(const char *path, char *out, size_t size) {

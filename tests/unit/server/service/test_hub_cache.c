@@ -109,6 +109,19 @@ static void variables_say_where_it_is(void **state) {
     expect_found(below, "some-org/small.model", "0a1b");
 }
 
+/* A download would not mend it. */
+static void a_cache_that_cannot_be_looked_into_is_not_an_empty_one(void **state) {
+    char cache[PATH_BYTES], found[PATH_BYTES];
+    struct error e;
+    test_file_write(*state, "file", "", 0);
+    snprintf(cache, sizeof cache, "%s/file", (const char *)*state);
+    setenv("HF_HUB_CACHE", cache, 1);
+    assert_int_equal(hub_cache_find("some-org/small.model", found, sizeof found, &e), STATUS_OPTION);
+    assert_non_null(strstr(e.text, "cannot be read: Not a directory"));
+    assert_non_null(strstr(e.text, cache));
+    assert_null(strstr(e.text, "hf download"));
+}
+
 static void a_path_into_a_cache_has_the_models_name(void **state) {
     (void)state;
     char name[64] = "before", small[8];
@@ -128,6 +141,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_missing_is_told_with_the_command_that_fetches_it, make_cache,
                                         remove_cache),
         cmocka_unit_test_setup_teardown(variables_say_where_it_is, make_cache, remove_cache),
+        cmocka_unit_test_setup_teardown(a_cache_that_cannot_be_looked_into_is_not_an_empty_one, make_cache,
+                                        remove_cache),
         cmocka_unit_test(a_path_into_a_cache_has_the_models_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
