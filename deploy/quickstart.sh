@@ -11,7 +11,7 @@ source "$root/deploy/packages/install.sh"
 build_program() {
     local log=$build/quickstart.log
     mkdir -p "$build"
-    echo "building in $build"
+    echo "building in $build, a few minutes the first time; the output is in $log"
     {
         cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DPRENORM_TESTS=OFF &&
             cmake --build "$build" --parallel "$(nproc)" --target prenormd
