@@ -88,7 +88,7 @@ double config_real(struct config_reader *r, const char *key, double fallback, do
 
 bool config_bool(struct config_reader *r, const char *key, bool fallback) {
     const json_t *value = value_of(r, key);
-    if (!value) return fallback;
+    if (!value) return fallback && !config_is_null(r, key);
     if (!json_is_boolean(value)) fail(r, key, value, "true or false");
     return json_is_true(value);
 }

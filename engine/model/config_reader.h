@@ -34,7 +34,8 @@ static inline bool config_failed(const struct config_reader *r) {
 /* Whether the key is there and not null. */
 bool config_has(struct config_reader *r, const char *key);
 
-/* An absent or null key gives fallback. config_size_required refuses absence. */
+/* An absent or null key gives fallback, but a bool that is null is false, as Python takes it. config_size_required
+ * refuses absence. */
 size_t config_size(struct config_reader *r, const char *key, size_t fallback, size_t min, size_t max);
 size_t config_size_required(struct config_reader *r, const char *key, size_t min, size_t max);
 double config_real(struct config_reader *r, const char *key, double fallback, double min, double max);

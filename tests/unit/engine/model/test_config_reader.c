@@ -34,7 +34,8 @@ static void test_values(void **state) {
     assert_number(config_real(r, "whole", 1, 0, 9), 3);
     assert_number(config_real(r, "absent", 0.25, 0, 1), 0.25);
     assert_true(config_bool(r, "yes", false));
-    assert_true(config_bool(r, "null", true));
+    assert_true(config_bool(r, "absent", true));
+    assert_false(config_bool(r, "null", true));
     assert_string_equal(config_text(r, "text", "b"), "a");
     assert_string_equal(config_text(r, "absent", "b"), "b");
     assert_true(config_has(r, "size"));
