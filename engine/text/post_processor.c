@@ -64,6 +64,7 @@ static enum status read_template(struct reader *r, const struct json_path *path,
     }
     if (status == STATUS_OK && !r->past_text)
         return json_path_error(&single, STATUS_UNSUPPORTED, e, "a template without the text itself");
+    r->into->divided = count > 1;
     return status;
 }
 
@@ -97,6 +98,11 @@ read_wrapping(struct post_processor *p, const struct json_path *path, const stru
               enum status (*read)(struct reader *, const struct json_path *, struct error *),
               struct error *e) {
     struct reader r = {.into = p, .tokenizer = t};
+    if (p->divided)
+        return json_path_error(
+            path, STATUS_UNSUPPORTED, e,
+            "follows a template that adds tokens, each of which the library then takes for "
+            "a text of its own");
     enum status status = read(&r, path, e);
     if (status == STATUS_OK) status = wrap(&r, e);
     free(r.before.ids);

@@ -13,6 +13,7 @@ enum { POST_PROCESSOR_PARTS_MAX = 256 };
 /* What is said of one text: ids, and between them the text itself. */
 struct post_processor {
     struct token_list before, after;
+    bool divided; /* a template put ids around the text: what follows it would take each for a text */
 };
 
 /* place: "post_processor" (its value may be NULL). Ids that t does not have are refused. deinit also after an

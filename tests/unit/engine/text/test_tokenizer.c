@@ -8,6 +8,9 @@
 #define MODEL      "'model': {'type': 'WordLevel', 'unk_token': '?', 'vocab': {'a': 0, 'b': 1, '?': 2, 'ab': 5}}"
 #define BPE(rest)  "{'model': {'type': 'BPE', " rest "}}"
 #define WITH(part) "{" part ", " MODEL "}"
+#define TEMPLATE                                                                                             \
+    "{'type': 'TemplateProcessing', 'single': [{'SpecialToken': {'id': 'a'}}, {'Sequence': {'id': 'A'}}], "  \
+    "'special_tokens': {'a': {'ids': [0]}}}"
 
 /* Files that must be refused, and what the message must say: the place, and what is wrong there. */
 static const struct {
@@ -115,6 +118,10 @@ static const struct {
     {WITH("'post_processor': {'type': 'TemplateProcessing', 'single': [{'SpecialToken': {'id': 'X'}}]}"),
      STATUS_MALFORMED,
      {"post_processor.special_tokens.X.ids", "array"}},
+    {WITH("'post_processor': {'type': 'Sequence', 'processors': [" TEMPLATE ", {'type': 'ByteLevel'}, "
+          "{'type': 'BertProcessing', 'cls': ['a', 0], 'sep': ['b', 1]}]}"),
+     STATUS_UNSUPPORTED,
+     {"post_processor.processors[2]", "follows a template"}},
     {WITH("'added_tokens': {}"), STATUS_MALFORMED, {"added_tokens", "array"}},
     {WITH("'added_tokens': [{'id': -1, 'content': 'x'}]"),
      STATUS_MALFORMED,
