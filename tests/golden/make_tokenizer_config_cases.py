@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tokenizers whose tokenizer.json and tokenizer_config.json say different things, and what transformers makes of them.
 
-    tests/golden/make_tokenizer_config_cases.py OUT
+    tests/golden/make_tokenizer_config_cases.py OUT             # all
+    tests/golden/make_tokenizer_config_cases.py OUT NAME...     # these
 
 Writes OUT/hf-NAME with the files of a model folder and a cases.json, as AutoTokenizer (transformers 4.57.6, fast) reads
 that folder. The tokenizers are small ones trained here. Needs transformers, tokenizers and protobuf.
@@ -34,6 +35,13 @@ def byte_level(specials=("<|endoftext|>",), prefix=False, split=False):
     t.train_from_iterator(PROSE, trainers.BpeTrainer(
         vocab_size=300, special_tokens=list(specials), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False))
+    return t
+
+
+def with_added(*contents):
+    """As people leave it who add tokens without saying that they are special."""
+    t = byte_level()
+    t.add_tokens([AddedToken(content) for content in contents])
     return t
 
 
@@ -111,6 +119,9 @@ VARIANTS = {
                     {"special_tokens_map.json": {"bos_token": token("<b>", lstrip=True), "eos_token": "<|endoftext|>",
                                                  "additional_special_tokens": ["<extra>", token("<pad>", rstrip=True)]},
                      "added_tokens.json": {"<new>": 301, "<b>": 300}}),
+    "named-specials": (lambda: with_added("<new>", "<b>", "<img>"),
+                       {"tokenizer_class": GENERIC, "eos_token": "<new>", "add_prefix_space": False},
+                       {"special_tokens_map.json": {"pad_token": "<b>"}}),
     "special-flags": (lambda: byte_level(FOUR), {
         "tokenizer_class": GENERIC, "add_prefix_space": False,
         "bos_token": {"__type": "AddedToken", "content": "<s>", "lstrip": True, "rstrip": False, "normalized": False,
@@ -175,7 +186,7 @@ def make(out, name):
 
 
 def main():
-    for name in VARIANTS:
+    for name in sys.argv[2:] or VARIANTS:
         make(sys.argv[1], name)
 
 

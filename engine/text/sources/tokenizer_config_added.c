@@ -82,6 +82,18 @@ static enum status add_listed(struct tokenizer_edit *t, struct error *e) {
     return status;
 }
 
+/* Without such a list the tokens of tokenizer.json are put in again as special ones, if they are named as such. */
+static enum status raise_specials(struct tokenizer_edit *t, struct error *e) {
+    for (size_t i = 0; i < json_array_size(t->added); i++) {
+        json_t *entry = json_array_get(t->added, i);
+        const char *content = json_string_value(json_object_get(entry, "content"));
+        if (content && json_object_get(t->special_names, content) &&
+            json_object_set_new(entry, "special", json_true()) != 0)
+            return text_no_memory(e);
+    }
+    return STATUS_OK;
+}
+
 /* Before there was such a list: added_tokens.json. Ids that tokenizer.json has too are tokenizer.json's. */
 static enum status add_unlisted(struct tokenizer_edit *t, struct error *e) {
     struct numbered *list = calloc(json_object_size(t->side->added) + 1, sizeof *list);
@@ -158,7 +170,8 @@ static enum status check_listed_ids(const struct tokenizer_edit *t, struct error
 /* ---- all ---- */
 
 enum status tokenizer_edit_add_tokens(struct tokenizer_edit *t, struct error *e) {
-    enum status status = t->decoder_is_listed ? add_listed(t, e) : add_unlisted(t, e);
+    enum status status = t->decoder_is_listed ? STATUS_OK : raise_specials(t, e);
+    if (status == STATUS_OK) status = t->decoder_is_listed ? add_listed(t, e) : add_unlisted(t, e);
     if (status == STATUS_OK) status = add_specials(t, t->specials, false, e);
     if (status == STATUS_OK) status = add_specials(t, t->more_specials, true, e);
     if (status == STATUS_OK) status = number_tokens(t, e);

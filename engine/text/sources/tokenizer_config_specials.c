@@ -61,19 +61,29 @@ static enum status add_extra_ids(struct tokenizer_edit *t, struct error *e) {
     return status == STATUS_OK ? add_row(t, "extra_id_", count, e) : status;
 }
 
-/* additional_special_tokens of both files, extra_special_tokens {name: token}, and what the class adds. */
-static enum status add_more_specials(struct tokenizer_edit *t, struct error *e) {
-    static const char key[] = "additional_special_tokens";
-    const json_t *map = t->decoder_is_listed ? NULL : json_object_get(t->side->special_map, key);
-    const json_t *extra = tokenizer_edit_config(t, "extra_special_tokens");
-    enum status status = add_list(t, FILE_NAME_TOKENIZER_CONFIG, key, tokenizer_edit_config(t, key), e);
-    if (status == STATUS_OK) status = add_list(t, FILE_NAME_SPECIAL_TOKENS, key, map, e);
+/* {name: token}, or a list of tokens. */
+static enum status add_extra(struct tokenizer_edit *t, const char *key, struct error *e) {
+    const json_t *extra = tokenizer_edit_config(t, key);
+    enum status status = STATUS_OK;
     const char *name;
     json_t *entry;
+    if (!json_is_object(extra)) return add_list(t, FILE_NAME_TOKENIZER_CONFIG, key, extra, e);
     json_object_foreach((json_t *)extra, name, entry) {
         if (status == STATUS_OK)
             status = add_special(t, t->more_specials, FILE_NAME_TOKENIZER_CONFIG, name, entry, e);
     }
+    return status;
+}
+
+/* additional_special_tokens of both files, extra_special_tokens, and what the class adds. For transformers 5 the second
+ * is a list as the first was, and what had names has a key of its own. */
+static enum status add_more_specials(struct tokenizer_edit *t, struct error *e) {
+    static const char key[] = "additional_special_tokens";
+    const json_t *map = t->decoder_is_listed ? NULL : json_object_get(t->side->special_map, key);
+    enum status status = add_list(t, FILE_NAME_TOKENIZER_CONFIG, key, tokenizer_edit_config(t, key), e);
+    if (status == STATUS_OK) status = add_list(t, FILE_NAME_SPECIAL_TOKENS, key, map, e);
+    if (status == STATUS_OK) status = add_extra(t, "extra_special_tokens", e);
+    if (status == STATUS_OK) status = add_extra(t, "model_specific_special_tokens", e);
     if (status == STATUS_OK) status = add_row(t, "madeupword", t->class->made_up_words, e);
     if (status == STATUS_OK && t->class->has_extra_ids) status = add_extra_ids(t, e);
     return status;

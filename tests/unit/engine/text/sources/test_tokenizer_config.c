@@ -69,6 +69,22 @@ static void test_tokens_are_numbered_on(void **state) {
     tokenizer_close(t);
 }
 
+/* transformers 5 has a list where there were names before, and another key for those. */
+static void test_extra_special_tokens(void **state) {
+    (void)state;
+    static const char *const configs[] = {"{'extra_special_tokens': ['b', '<x>']}",
+                                          "{'extra_special_tokens': {'first': 'b', 'second': '<x>'}}",
+                                          "{'model_specific_special_tokens': {'x': '<x>', 'b': 'b'}}"};
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        struct tokenizer *t = opened(configs[i], NULL);
+        expect_ids(t, "a<x>", true, 0, 4);
+        assert_true(tokenizer_is_special(t, 1) && tokenizer_is_special(t, 4));
+        tokenizer_close(t);
+    }
+    refused("{'extra_special_tokens': 'b'}", STATUS_MALFORMED, "tokenizer_config.json",
+            "extra_special_tokens");
+}
+
 static void test_what_is_refused(void **state) {
     (void)state;
     static const char name[] = "tokenizer_config.json";
@@ -130,9 +146,13 @@ static void test_whether_one_is_missing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokenizer_json_alone_stands), cmocka_unit_test(test_the_class_of_a_type),
-        cmocka_unit_test(test_tokens_are_numbered_on),      cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_a_file_that_is_none),         cmocka_unit_test(test_whether_one_is_missing),
+        cmocka_unit_test(test_tokenizer_json_alone_stands),
+        cmocka_unit_test(test_the_class_of_a_type),
+        cmocka_unit_test(test_tokens_are_numbered_on),
+        cmocka_unit_test(test_extra_special_tokens),
+        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_a_file_that_is_none),
+        cmocka_unit_test(test_whether_one_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
