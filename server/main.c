@@ -32,6 +32,11 @@ static enum exit_code check_output(enum command command) {
     return EXIT_CODE_FAILURE;
 }
 
+static enum exit_code check_stack(void) {
+    struct error e;
+    return thread_reserve_stack(&e) == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+}
+
 static void set_log_level(const char *choice) {
     static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
                                         [LOG_LEVEL_WARN] = "warn",
@@ -57,6 +62,7 @@ static enum exit_code act(enum command command, const struct config *config) {
     }
     engine_process_init();
     enum exit_code code = check_output(command);
+    if (code == EXIT_CODE_OK) code = check_stack();
     return code == EXIT_CODE_OK ? commands[command](config) : code;
 }
 

@@ -9,16 +9,14 @@
 #include <sys/resource.h>
 
 #include "engine/base/cgroup.h"
+#include "engine/base/thread.h"
 
 #define MEMORY_ALIGN     64
 #define MEMORY_HUGE_PAGE ((size_t)2 << 20)
 /* From this size on a block is worth whole huge pages: weights are streamed at memory speed, and with small
  * pages the walks of the page table cost a good part of it. */
-#define MEMORY_HUGE_FROM (4 * MEMORY_HUGE_PAGE)
-/* Of its stack a thread uses so much at most. The deepest is attention over bf16 with AMX, with the vectors that some of its
- * rows are left to (340 KiB); GEMMs of many rows have their sums there. */
-#define MEMORY_THREAD_BYTES ((size_t)384 << 10)
-#define MEMORY_STACK_BYTES  ((size_t)8 << 20)
+#define MEMORY_HUGE_FROM   (4 * MEMORY_HUGE_PAGE)
+#define MEMORY_STACK_BYTES ((size_t)8 << 20)
 /* Heaps of glibc: beside the main one, one for the pool that reads requests and one for the rest. */
 #define MEMORY_HEAPS_MAX 2
 /* Blocks from this size on are mapped by themselves, and given back when they are freed. */
@@ -94,10 +92,10 @@ static bool is_limited(int resource) {
 
 size_t memory_thread_bytes(void) {
     struct rlimit stack;
-    if (!is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) return MEMORY_THREAD_BYTES;
-    /* As pthread_create has it. */
+    if (!is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) return THREAD_STACK_USED;
+    /* As thread_start has it. */
     if (getrlimit(RLIMIT_STACK, &stack) != 0 || stack.rlim_cur == RLIM_INFINITY) return MEMORY_STACK_BYTES;
-    return (size_t)stack.rlim_cur;
+    return stack.rlim_cur > THREAD_STACK_BYTES ? (size_t)stack.rlim_cur : THREAD_STACK_BYTES;
 }
 
 void memory_process_init(void) {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static atomic_bool any_abandoned;
 
@@ -21,8 +22,29 @@ void thread_block_signals(sigset_t *before) {
     pthread_sigmask(SIG_SETMASK, &outside, before);
 }
 
+enum status thread_reserve_stack(struct error *e) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= THREAD_STACK_BYTES) return STATUS_OK;
+    const size_t before = (size_t)limit.rlim_cur;
+    limit.rlim_cur = THREAD_STACK_BYTES;
+    if (limit.rlim_max >= THREAD_STACK_BYTES && setrlimit(RLIMIT_STACK, &limit) == 0) return STATUS_OK;
+    return error_set(e, STATUS_LIMIT, "stack", "may take %zu KiB (ulimit -s), and at least %zu are needed",
+                     before >> 10, THREAD_STACK_BYTES >> 10);
+}
+
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context) {
     return thread_start_small(thread, name, 0, run, context);
+}
+
+/* 0: what a thread has by itself, if that is enough. */
+static int set_stack(pthread_attr_t *attributes, size_t bytes) {
+    size_t usual = 0;
+    if (bytes == 0) {
+        pthread_attr_getstacksize(attributes, &usual);
+        if (usual >= THREAD_STACK_BYTES) return 0;
+        bytes = THREAD_STACK_BYTES;
+    }
+    return pthread_attr_setstacksize(attributes, bytes);
 }
 
 int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, void *(*run)(void *context),
@@ -31,7 +53,7 @@ int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, 
     pthread_attr_t attributes;
     int problem = pthread_attr_init(&attributes);
     if (problem) return problem;
-    if (stack_bytes > 0) problem = pthread_attr_setstacksize(&attributes, stack_bytes);
+    problem = set_stack(&attributes, stack_bytes);
     thread_block_signals(&before);
     if (!problem) problem = pthread_create(thread, &attributes, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

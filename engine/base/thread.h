@@ -6,12 +6,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine/base/error.h"
+
+/* A stack of at least so many bytes has every thread, whatever `ulimit -s` or the C library says (musl: 128 KiB). */
+#define THREAD_STACK_BYTES ((size_t)1 << 20)
+/* Of it a thread of ours uses so much at most. The deepest is attention over bf16 with AMX, with the vectors that some of its
+ * rows are left to (340 KiB); GEMMs of many rows have their sums there. tests/kernels/test_stack.c measures. */
+#define THREAD_STACK_USED ((size_t)384 << 10)
+
+/* For main: the stack of the first thread may grow to THREAD_STACK_BYTES. STATUS_LIMIT where that is forbidden. */
+enum status thread_reserve_stack(struct error *e);
+
 /* Starts a joinable thread; 0, or an errno. name: at most 15 bytes, NULL: that of the process. Signals from
  * outside are for the thread that waits for them, so they are blocked in this one; those that a thread brings
  * upon itself (SIGBUS, SIGSEGV, ...) are not: blocked, they would end the process without a word, past every
  * handler. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context);
-/* The same with a stack of so many bytes, for those of which there may be many; 0: as others have. */
+/* The same with a stack of just so many bytes, for those of which there may be many; 0: as others have. */
 int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, void *(*run)(void *context),
                        void *context);
 

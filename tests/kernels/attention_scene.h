@@ -3,7 +3,7 @@
 
 #include "tests/kernels/kernel_test.h"
 
-#define HEAD_DIM_MAX   512
+#define HEAD_DIM_MAX   KERNEL_HEAD_DIM_MAX
 #define SCENE_ROWS_MAX 512
 
 enum bias { BIAS_NONE, BIAS_BY_POSITION, BIAS_BY_DISTANCE, BIAS_COUNT };
@@ -156,7 +156,7 @@ static inline void scene_clear(struct scene *s) {
     for (size_t i = 0; i < s->out.count; i++) s->out.data[i] = 12345.0f;
 }
 
-static inline void check_padding(const struct scene *s) {
+static inline void scene_check_padding(const struct scene *s) {
     for (size_t r = 0; r < s->rows; r++)
         for (size_t i = s->a.group * s->a.head_dim; i < s->out_stride; i++)
             assert_true(s->out.data[r * s->out_stride + i] == 12345.0f);
@@ -177,7 +177,7 @@ static inline float *scene_run(struct scene *s, const struct kernel_table *table
     scene_clear(s);
     scene_point(s);
     table->attention(&s->a, 0, s->rows);
-    check_padding(s);
+    scene_check_padding(s);
     float *copy = malloc(s->out.count * sizeof(float));
     assert_non_null(copy);
     memcpy(copy, s->out.data, s->out.count * sizeof(float));

@@ -97,7 +97,7 @@ static inline void case_convert(struct gemm_case *p, const struct kernel_table *
     buffer_check(&p->converted);
 }
 
-static inline void check_padding(const struct gemm_case *p) {
+static inline void case_check_padding(const struct gemm_case *p) {
     for (size_t r = 0; r < p->row_count; r++)
         for (size_t i = p->m.base.n; i < p->m.base.out_stride; i++)
             assert_true(p->out.data[r * p->m.base.out_stride + i] == OUT_MARK);
@@ -118,7 +118,7 @@ static inline float *case_run(struct gemm_case *p, const struct kernel_table *ta
     case_clear(p);
     case_convert(p, table);
     case_gemm(p, table, 0, p->row_count, 0, kernel_panels(p->m.base.n));
-    check_padding(p);
+    case_check_padding(p);
     float *copy = malloc(p->out.count * sizeof(float));
     assert_non_null(copy);
     memcpy(copy, p->out.data, p->out.count * sizeof(float));
@@ -134,7 +134,7 @@ static inline float *case_run_strips(struct gemm_case *p, const struct kernel_ta
         case_clear(p);
         p->m.base.columns = (struct panel_columns){first, first + KERNEL_LANES};
         case_gemm(p, table, 0, p->row_count, 0, kernel_panels(p->m.base.n));
-        check_padding(p);
+        case_check_padding(p);
         for (size_t r = 0; r < p->row_count; r++)
             for (size_t n = 0, i = r * p->m.base.out_stride; n < p->m.base.n; n++, i++) {
                 if (n % KERNEL_PANEL / KERNEL_LANES == first / KERNEL_LANES)

@@ -73,7 +73,7 @@ static void test_prefetch_changes_no_bit(void **state) {
 /* More queries than any set takes at once; of the widest heads it takes fewer, and of 257 no multiple of four. */
 static void test_same_bits_for_common_heads(void **state) {
     (void)state;
-    static const size_t head_dims[] = {8, 64, 80, 96, 128, 250, 256, 257, 512};
+    static const size_t head_dims[] = {8, 64, 80, 96, 128, 250, 256, 257, 512, 1023, 1024};
     struct random r = {2};
     for (size_t i = 0; i < KV_TYPE_COUNT * (sizeof head_dims / sizeof head_dims[0]); i++) {
         size_t head_dim = head_dims[i / KV_TYPE_COUNT];
@@ -187,7 +187,7 @@ static void test_same_bits_for_any_tiling(void **state) {
                 rows = i % 2 ? 1 : random_between(&r, 1, s.rows - row);
                 tables[t]->attention(&s.a, row, rows);
             }
-            check_padding(&s);
+            scene_check_padding(&s);
             assert_same_bits(expected, s.out.data, s.out.count, "%s in tiles", tables[t]->name);
         }
         free(expected);

@@ -29,7 +29,7 @@ static void test_same_bits_by_chunks(void **state) {
         const size_t together = i % 2 ? s.rows : random_between(&r, 1, s.rows);
         for (size_t t = 0; t < count; t++) {
             run_by_chunks(&s, s.rows, together, tables[t]);
-            check_padding(&s);
+            scene_check_padding(&s);
             assert_same_bits(expected, s.out.data, s.out.count, "%s by chunks", tables[t]->name);
         }
         free(expected);
@@ -56,7 +56,7 @@ static void test_same_bits_by_chunks_of_many_queries(void **state) {
         float *expected = scene_run(&s, kernel_scalar());
         for (size_t t = 0; t < count; t++) {
             run_by_chunks(&s, rows, random_between(&r, 1, rows), tables[t]);
-            check_padding(&s);
+            scene_check_padding(&s);
             assert_same_bits(expected, s.out.data, s.out.count, "%s by chunks", tables[t]->name);
         }
         free(expected);

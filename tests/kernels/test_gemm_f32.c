@@ -73,7 +73,7 @@ static void test_same_bits_for_any_tiling(void **state) {
                 if (rows > p.row_count - row) rows = p.row_count - row;
                 for (size_t panel = panels; panel-- > 0;) tables[t]->gemm_f32(&p.m.base, row, rows, panel, 1);
             }
-            check_padding(&p);
+            case_check_padding(&p);
             assert_same_bits(expected, p.out.data, p.out.count, "%s in tiles", tables[t]->name);
         }
         free(expected);
@@ -218,7 +218,7 @@ static void test_epilogue_rows(void **state) {
             case_clear(&p);
             for (size_t row = 0; row < p.row_count; row++)
                 tables[t]->epilogue_rows(&m, sums.data, bare.n, row, 1);
-            check_padding(&p);
+            case_check_padding(&p);
             assert_same_bits(expected, p.out.data, p.out.count, "%s epilogue", tables[t]->name);
         }
         buffer_destroy(&sums);

@@ -18,7 +18,7 @@ static void run_by_groups(struct gemm_case *p, const struct kernel_table *table,
             buffer_check(&products);
             buffer_destroy(&products);
         }
-    check_padding(p);
+    case_check_padding(p);
 }
 
 static void test_same_bits_by_groups_of_int8(void **state) {

@@ -244,7 +244,7 @@ static void test_same_bits_for_any_tiling(void **state) {
                     for (size_t panel = kernel_panels(p.m.base.n); panel-- > 0;)
                         tables[t]->gemm_lowp[type](&p.m, row, rows, panel, 1);
                 }
-                check_padding(&p);
+                case_check_padding(&p);
                 assert_same_bits(expected, p.out.data, p.out.count, "%s in %s in tiles",
                                  weight_type_name(type), tables[t]->name);
             }

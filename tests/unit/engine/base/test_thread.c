@@ -63,6 +63,50 @@ static void test_small_stack(void **state) {
     assert_int_not_equal(thread_start_small(&thread, "smaller", 1, measure_stack, &bytes), 0);
 }
 
+/* In a child, where threads have small stacks unless they are told otherwise. */
+static void test_least_stack(void **state) {
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pthread_attr_t small;
+        pthread_t thread;
+        size_t bytes = 0;
+        pthread_attr_init(&small);
+        pthread_attr_setstacksize(&small, (size_t)256 << 10);
+        pthread_setattr_default_np(&small);
+        if (thread_start(&thread, "small", measure_stack, &bytes) != 0) _exit(2);
+        pthread_join(thread, NULL);
+        _exit(bytes >= THREAD_STACK_BYTES ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* Likewise, under these limits of the first thread's stack, in KiB. Its exit code: whether it may grow as it has to. */
+static int reserve_stack_below(rlim_t soft, rlim_t hard) {
+    const struct rlimit limit = {soft << 10, hard << 10};
+    pid_t child = fork();
+    int status = -1;
+    if (child == 0) {
+        struct rlimit after;
+        if (setrlimit(RLIMIT_STACK, &limit) != 0) _exit(2);
+        if (thread_reserve_stack(NULL) != STATUS_OK) _exit(1);
+        getrlimit(RLIMIT_STACK, &after);
+        _exit(after.rlim_cur >= THREAD_STACK_BYTES && after.rlim_max == limit.rlim_max ? 0 : 3);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_reserve_stack(void **state) {
+    (void)state;
+    assert_int_equal(reserve_stack_below(256, 4096), 0);
+    assert_int_equal(reserve_stack_below(2048, 4096), 0);
+    assert_int_equal(reserve_stack_below(256, 512), 1);
+}
+
 /* A sanitizer's own maps are larger than any such limit. */
 #if !SANITIZED
 /* With a stack larger than the address space no thread can be started. */
@@ -117,6 +161,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals_and_name),
         cmocka_unit_test(test_small_stack),
+        cmocka_unit_test(test_least_stack),
+        cmocka_unit_test(test_reserve_stack),
         cmocka_unit_test(test_try),
         cmocka_unit_test(test_abandon),
     };
