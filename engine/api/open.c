@@ -16,6 +16,7 @@
 #include "engine/kv/kv_plan.h"
 #include "engine/api/loader_options.h"
 #include "engine/api/memory_plan.h"
+#include "engine/sched/fair_share.h"
 #include "engine/sched/self_drafts.h"
 #include "engine/sched/step.h"
 
@@ -129,6 +130,7 @@ static void plan_memory(struct engine *engine, const struct engine_options *o,
         memory_plan_add(plan, "grammars (structured-outputs-mib)", o->structured_outputs_mib << 20);
         memory_plan_add(plan, "threads of grammars", grammar_cache_threads_bytes(engine->grammars));
     }
+    if (o->fair_share) memory_plan_add(plan, "fair shares (max-queue)", turns_memory_bytes(o->queue_max));
     memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
     for (size_t i = 0; i < o->reserve_count; i++)
         memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);

@@ -5,10 +5,22 @@
 
 #include "engine/sample/generator.h"
 
+/* A power of two. */
+static size_t bucket_count_for(size_t capacity) {
+    size_t count = 1;
+    while (count < capacity) count *= 2;
+    return count;
+}
+
+size_t turns_memory_bytes(size_t capacity) {
+    if (capacity == 0) return 0;
+    return capacity * (sizeof(struct turns_level) + sizeof(struct turns_flow)) +
+           bucket_count_for(capacity) * (sizeof(struct turns_level *) + sizeof(struct turns_flow *));
+}
+
 enum status turns_init(struct turns *turns, size_t capacity, struct error *e) {
-    *turns = (struct turns){.capacity = capacity, .bucket_count = 1};
+    *turns = (struct turns){.capacity = capacity, .bucket_count = bucket_count_for(capacity)};
     if (capacity == 0) return STATUS_OK;
-    while (turns->bucket_count < capacity) turns->bucket_count *= 2;
     turns->hash_seed = (uint64_t)generator_draw_seed();
     turns->levels = calloc(capacity, sizeof *turns->levels);
     turns->flows = calloc(capacity, sizeof *turns->flows);

@@ -53,6 +53,9 @@ struct turns {
 enum status turns_init(struct turns *turns, size_t capacity, struct error *e);
 void turns_deinit(struct turns *turns);
 
+/* What turns_init() allocates for so many: they are in use when as many clients wait. */
+size_t turns_memory_bytes(size_t capacity);
+
 static inline bool turns_are_on(const struct turns *turns) {
     return turns->capacity > 0;
 }

@@ -1,6 +1,8 @@
 /* Against the definition: a list of clients for each priority, and a list of what each has waiting. */
 #include "tests/support/test_support.h"
 
+#include <malloc.h>
+
 #include "engine/sched/fair_share.h"
 
 enum { WAITING_MAX = 40, CLIENTS = 6, PRIORITIES = 3 };
@@ -103,9 +105,25 @@ static void without_room_they_are_off(void **state) {
     turns_deinit(&turns);
 }
 
+/* So many that each table is a mapping of its own, whose size is known. */
+static void memory_is_what_is_planned(void **state) {
+    (void)state;
+    enum { MANY = 300000, TABLES = 4, ROUNDING = 2 * 4096 };
+    struct turns turns;
+    struct error e;
+    if (SANITIZED) skip(); /* another heap */
+    assert_int_equal(turns_memory_bytes(0), 0);
+    const size_t before = mallinfo2().hblkhd, planned = turns_memory_bytes(MANY);
+    assert_ok(turns_init(&turns, MANY, &e));
+    const size_t taken = mallinfo2().hblkhd - before;
+    assert_in_range(taken, planned, planned + TABLES * ROUNDING);
+    turns_deinit(&turns);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(clients_stand_in_a_ring),
                                        cmocka_unit_test(every_sequence_may_have_a_client_of_its_own),
-                                       cmocka_unit_test(without_room_they_are_off)};
+                                       cmocka_unit_test(without_room_they_are_off),
+                                       cmocka_unit_test(memory_is_what_is_planned)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
