@@ -6,6 +6,9 @@
 #include "engine/base/clock.h"
 #include "tests/kernels/attention_scene.h"
 
+/* Of scenes; no divisor of what they differ by. */
+enum { EVERY = TEST_SHARE ? 5 : 1 };
+
 static void compare_tables(struct scene *s) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
@@ -44,7 +47,7 @@ static void compare_rows(struct scene *s, size_t rows) {
 static void test_same_bits_in_every_table(void **state) {
     (void)state;
     struct random r = {1};
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 600; i += EVERY) {
         struct scene s = scene_random(&r);
         compare_tables(&s);
         scene_destroy(&s);
@@ -55,7 +58,7 @@ static void test_same_bits_in_every_table(void **state) {
 static void test_prefetch_changes_no_bit(void **state) {
     (void)state;
     struct random r = {11};
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i += EVERY) {
         struct scene s = scene_random(&r), other = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
         scene_point(&other);
@@ -75,7 +78,7 @@ static void test_same_bits_for_common_heads(void **state) {
     (void)state;
     static const size_t head_dims[] = {8, 64, 80, 96, 128, 250, 256, 257, 512, 1023, 1024};
     struct random r = {2};
-    for (size_t i = 0; i < KV_TYPE_COUNT * (sizeof head_dims / sizeof head_dims[0]); i++) {
+    for (size_t i = 0; i < KV_TYPE_COUNT * (sizeof head_dims / sizeof head_dims[0]); i += EVERY) {
         size_t head_dim = head_dims[i / KV_TYPE_COUNT];
         struct scene s = scene_create(&r, (enum kv_type)(i % KV_TYPE_COUNT), 17, 100, 2, head_dim, 0,
                                       (enum bias)(i / KV_TYPE_COUNT % BIAS_COUNT));
@@ -91,7 +94,7 @@ static void test_same_bits_for_many_queries(void **state) {
     static const size_t head_dims[] = {15, 16, 17, 33, 48, 64, 80, 96, 128, 250, 256},
                         groups[] = {1, 1, 2, 3, 4, 5, 8, 12, 32, 33};
     struct random r = {12};
-    for (int i = 0; i < 120; i++) {
+    for (int i = 0; i < 120; i += EVERY) {
         const size_t group = groups[random_below(&r, sizeof groups / sizeof *groups)];
         const size_t head_dim = head_dims[random_below(&r, sizeof head_dims / sizeof *head_dims)];
         const size_t rows = random_between(&r, 1, group > 8 ? 10 : 70), first = random_below(&r, 600);
@@ -127,7 +130,7 @@ static void test_same_bits_for_rows_apart(void **state) {
 static void test_same_bits_for_extreme_values(void **state) {
     (void)state;
     struct random r = {3};
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 150; i += EVERY) {
         struct scene s = scene_random(&r);
         float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
         random_fill(&r, key, s.a.head_dim);
@@ -150,7 +153,7 @@ static void test_values_reach_who_sees_them_alone(void **state) {
     (void)state;
     struct random r = {14};
     static const float values[] = {NAN, INFINITY, -INFINITY, FLT_MAX};
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < 64; i += EVERY) {
         const size_t rows = random_between(&r, 8, 40), first = random_between(&r, 100, 300),
                      head_dim = 16 * random_between(&r, 1, 5), window = i % 2 ? random_between(&r, 1, 70) : 0;
         struct scene s = scene_create(&r, KV_TYPE_BF16, rows, first, 1, head_dim, window, BIAS_NONE);
@@ -178,7 +181,7 @@ static void test_same_bits_for_any_tiling(void **state) {
     struct random r = {4};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    for (int i = 0; i < 90; i++) {
+    for (int i = 0; i < 90; i += EVERY) {
         struct scene s = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
         for (size_t t = 0; t < count; t++) {
@@ -363,7 +366,7 @@ static void defined_attention(struct scene *s, size_t row, size_t head, float *o
 static void test_scalar_is_the_definition(void **state) {
     (void)state;
     struct random r = {8};
-    for (int i = 0; i < 90; i++) {
+    for (int i = 0; i < 90; i += EVERY) {
         struct scene s = scene_random(&r);
         float *found = scene_run(&s, kernel_scalar()), expected[HEAD_DIM_MAX];
         for (size_t row = 0; row < s.rows; row++)
@@ -410,7 +413,7 @@ static void exact_attention(struct scene *s, size_t row, size_t head, double *ou
 static void test_scalar_against_double(void **state) {
     (void)state;
     struct random r = {6};
-    for (int i = 0; i < 90; i++) {
+    for (int i = 0; i < 90; i += EVERY) {
         struct scene s = scene_random(&r);
         const double tolerance = s.a.cache.type == KV_TYPE_BF16 ? 0.05 : 2e-5;
         float *found = scene_run(&s, kernel_scalar());

@@ -2,6 +2,9 @@
  * of each sequence alone, in every table. */
 #include "tests/kernels/attention_scene.h"
 
+/* Of scenes; no divisor of what they differ by. */
+enum { EVERY = TEST_SHARE ? 5 : 1 };
+
 /* Chunk by chunk, last first, as threads may take them; of each some rows of the scene's at a time. */
 static void run_by_chunks(struct scene *s, size_t rows, size_t together, const struct kernel_table *table) {
     const size_t chunks = (s->context - 1) / KERNEL_ATTENTION_CHUNK + 1, all = rows * s->a.group;
@@ -23,7 +26,7 @@ static void test_same_bits_by_chunks(void **state) {
     struct random r = {9};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    for (int i = 0; i < 90; i++) {
+    for (int i = 0; i < 90; i += EVERY) {
         struct scene s = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
         const size_t together = i % 2 ? s.rows : random_between(&r, 1, s.rows);
@@ -43,7 +46,7 @@ static void test_same_bits_by_chunks_of_many_queries(void **state) {
     struct random r = {15};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 60; i += EVERY) {
         const size_t rows = random_between(&r, 4, 40), head_dim = random_between(&r, 16, 80),
                      first = KERNEL_ATTENTION_CHUNK * random_between(&r, 1, 3) - random_below(&r, 40),
                      window = i % 2 ? random_between(&r, 1, 400) : 0;
@@ -156,7 +159,7 @@ static void test_same_bits_for_sequences_that_share_pages(void **state) {
     struct random r = {10};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 150; i += EVERY) {
         struct family f = family_create(&r);
         scene_point(&f.s);
         for (size_t sequence = 0; sequence < f.sequences; sequence++) family_add(&f, &r, sequence);
