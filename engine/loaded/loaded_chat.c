@@ -61,7 +61,9 @@ enum status loaded_chat_init(struct loaded_chat *chat, const struct loaded_model
         chat->template = NULL;
     }
     json_decref(source);
-    return STATUS_OK;
+    if (status != STATUS_NO_MEMORY) return STATUS_OK;
+    if (e) *e = *why;
+    return status;
 }
 
 void loaded_chat_deinit(struct loaded_chat *chat) {
