@@ -105,13 +105,14 @@ typedef void lowp_unpack_fn(const struct lowp_part *part, unsigned char *to);
 
 /* How a set multiplies. unpack: NULL, or what fills LOWP_PART_BYTES at most before the rows pass. first: NULL, or what
  * multiplies the first tile of rows and keeps the weights of the part as `microkernel` reads them for the others. Either is
- * worth it for more than few_rows. */
+ * worth it for more than few_rows, of strips than few_strip_rows (0: as of panels). */
 struct lowp_kernel {
     enum weight_type type;
     lowp_microkernel_fn *microkernel, *first;
     lowp_unpack_fn *unpack;
     size_t tile_rows, part_k; /* part_k: SIZE_MAX for all k at once */
-    size_t few_rows;
+    size_t near_part_k;       /* likewise of up to LOWP_NEAR_ROWS; 0: no other */
+    size_t few_rows, few_strip_rows;
     bool prefetches_output; /* of more than LOWP_NEAR_ROWS: of fewer the second-level cache may have it */
 };
 
@@ -163,7 +164,8 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
 /* k of the parts of a panel: all of it for a single tile, which reads each weight once; whole groups. */
 VECTOR_INLINE size_t lowp_part_k(const struct lowp_kernel *kernel, size_t padded, size_t rows) {
     if (rows <= LOWP_SINGLE_ROWS(kernel) && !kernel->unpack && !kernel->first) return padded;
-    const size_t parts = padded / kernel->part_k + (padded % kernel->part_k != 0);
+    const size_t most = rows <= LOWP_NEAR_ROWS && kernel->near_part_k ? kernel->near_part_k : kernel->part_k,
+                 parts = padded / most + (padded % most != 0);
     const size_t unit = kernel->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(padded) : KERNEL_LOWP_K;
     return ((padded + parts - 1) / parts + unit - 1) / unit * unit;
 }
@@ -210,6 +212,11 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
         strip_prefetch_first(m->base.prefetch);
 }
 
+VECTOR_INLINE bool lowp_prepares(const struct lowp_gemm *m, const struct lowp_kernel *kernel, size_t rows) {
+    const bool strip = kernel->few_strip_rows && !kernel_columns_are_all(kernel_columns(&m->base));
+    return (kernel->unpack || kernel->first) && rows > (strip ? kernel->few_strip_rows : kernel->few_rows);
+}
+
 /* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or by `many` for more
  * rows than its few_rows, which unpacks or keeps so many bytes (1: it does not). What needs a large stack stands apart: to
  * touch its pages takes longer than few rows may. */
@@ -224,8 +231,7 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
     void KERNEL_FUNCTION(gemm_##type)(const struct lowp_gemm *m, size_t row_first, size_t row_count,         \
                                       size_t panel_first, size_t panel_count) {                              \
         _Alignas(KERNEL_ALIGN) float sums[LOWP_NEAR_ROWS][KERNEL_PANEL];                                     \
-        const bool unpacks = ((many).unpack || (many).first) && row_count > (many).few_rows;                 \
-        if (unpacks || row_count > LOWP_NEAR_ROWS)                                                           \
+        if (lowp_prepares(m, &(many), row_count) || row_count > LOWP_NEAR_ROWS)                              \
             type##_tiles(m, row_first, row_count, panel_first, panel_count);                                 \
         else                                                                                                 \
             lowp_gemm(m, &(few), row_first, row_count, panel_first, panel_count, NULL, sums);                \

@@ -298,6 +298,9 @@ static void int4_unpacked_microkernel(const unsigned char *x, size_t row_bytes, 
 
 #define INT8_PREFETCHES_OUTPUT (INT8_REGISTERS(INT8_ROWS) == PANEL_REGISTERS)
 #define INT_PART_K             (LOWP_PART_BYTES / KERNEL_PANEL)
+/* Of int4, unpacked, for few rows: 12 KiB stay in the first-level cache. A tile then begins anew more often than many rows
+ * win by that. */
+#define INT4_NEAR_PART_K 256
 
 static const struct lowp_kernel int8_kernel = {.type = WEIGHT_TYPE_INT8,
                                                .microkernel = int8_microkernel,
@@ -318,7 +321,9 @@ static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4
                                                         .tile_rows = INT8_ROWS,
                                                         .prefetches_output = INT8_PREFETCHES_OUTPUT,
                                                         .part_k = INT_PART_K,
-                                                        .few_rows = 2 * INT4_ROWS};
+                                                        .near_part_k = INT4_NEAR_PART_K,
+                                                        .few_rows = INT4_ROWS,
+                                                        .few_strip_rows = 2 * INT4_ROWS};
 LOWP_DEFINE_GEMM(int4, int4_kernel, int4_unpacked_kernel, LOWP_PART_BYTES)
 #elif defined(INT4_MANY)
 LOWP_DEFINE_GEMM(int4, int4_kernel, INT4_MANY, INT4_MANY_BYTES)
