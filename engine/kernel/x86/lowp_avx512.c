@@ -11,7 +11,7 @@
 #define BF16_ROW_BYTES       sizeof(float)
 #define BF16_KEEPS           /* widening takes a ninth of what the multipliers do in a tile of 8 rows */
 #define BF16_FEW_ROWS        20
-#define INT8_ROWS            4
+#define INT8_ROWS            8
 #define INT8_REGISTERS(rows) PANEL_REGISTERS
 #define INT8_STEP            4
 #define INT8_COMPENSATION    0
