@@ -20,6 +20,7 @@ intrinsics='
 s/(#include <immintrin\.h>\n)/$1#include "tests\/emulated\/avx512.h"\n/;
 s/\b(?=_mm512_|_mm(256)?_maskz_|_tile_)/emulated/g;
 s/__asm__( volatile)?\("ldtilecfg %0" : : "m"\((.*?)\)\);/emulated_ldtilecfg(&($2));/g;
+s/__asm__\("vpmaddubsw [^"]*vpaddw [^"]*"\s*: "\+v"\((.*?)\), "=&v"\((\w+)\)\s*: "v"\((.*?)\), "v"\((.*?)\)\);/$2 = emulated_mm512_maddubs_epi16($3, $4), $1 = emulated_mm512_add_epi16($1, $2);/g;
 s/__asm__\("(%\{vex%\} )?(v\w+) %2, %1, %0" : "\+[vx]"\((.*?)\) : "[vx]"\((.*?)\), "[vx]"\((.*?)\)\);/emulated_$2(&($3), $4, $5);/g;
 '
 # What measures peaks need not compute anything.

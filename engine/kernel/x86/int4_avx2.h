@@ -1,4 +1,4 @@
-/* What int4 of few rows and of many have in common with AVX2. */
+/* What int4_pairs.h and int4_bytes.h need of AVX2. */
 #pragma once
 
 #include "engine/kernel/x86/int_avx2.h"
@@ -23,14 +23,18 @@ VECTOR_INLINE void int4_add_products(__m256i *sum, __m256i weights, __m256i q, b
                 : "x"(weights), "x"(q));
 }
 
-/* Of eight columns, in pairs of 16 bits: scale and offset of a group, and its scale twice. */
-struct int4_scales {
-    __m256i pairs, twice;
-};
+/* As many bytes as a register has numbers of 16 bits, which they become. */
+VECTOR_INLINE __m256i int4_widen(const int8_t *from) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
 
-VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
-    const __m256i first_of_pair =
-        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
-    const __m256i pairs = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)groups));
-    return (struct int4_scales){pairs, _mm256_shuffle_epi8(pairs, first_of_pair)};
+/* The first of each pair of 16 bits, twice. */
+VECTOR_INLINE __m256i int4_first_of_pairs(__m256i pairs) {
+    return _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(
+                                          _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13)));
+}
+
+/* Numbers that fit into 16 bits, by two. */
+VECTOR_INLINE __m256i int4_join_pairs(__m256i first, __m256i second) {
+    return _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xaa);
 }

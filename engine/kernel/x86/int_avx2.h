@@ -22,6 +22,15 @@ VECTOR_INLINE __m256i int_splat(int32_t value) {
     return _mm256_set1_epi32(value);
 }
 
+VECTOR_INLINE __m256i int_add(__m256i a, __m256i b) {
+    return _mm256_add_epi32(a, b);
+}
+
+/* Products of signed 16 bits, added by pairs. */
+VECTOR_INLINE __m256i int_add_pairs(__m256i a, __m256i b) {
+    return _mm256_madd_epi16(a, b);
+}
+
 VECTOR_INLINE __m256i int_load(const float *sums) {
     return _mm256_loadu_si256((const __m256i *)(const void *)sums);
 }

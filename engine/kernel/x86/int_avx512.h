@@ -15,6 +15,10 @@ VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
     return _mm512_loadu_si512((const void *)from);
 }
 
+VECTOR_INLINE void store_bytes(unsigned char *to, __m512i bytes) {
+    _mm512_storeu_si512((void *)to, bytes);
+}
+
 VECTOR_INLINE void prefetch_from_cache(const unsigned char *from) {
     _mm_prefetch((const char *)from + PREFETCH_L2_DISTANCE, _MM_HINT_T0);
 }
@@ -33,6 +37,15 @@ VECTOR_INLINE __m512i splat_bytes(const unsigned char *from) {
 
 VECTOR_INLINE __m512i int_splat(int32_t value) {
     return _mm512_set1_epi32(value);
+}
+
+VECTOR_INLINE __m512i int_add(__m512i a, __m512i b) {
+    return _mm512_add_epi32(a, b);
+}
+
+/* Products of signed 16 bits, added by pairs. */
+VECTOR_INLINE __m512i int_add_pairs(__m512i a, __m512i b) {
+    return _mm512_madd_epi16(a, b);
 }
 
 VECTOR_INLINE __m512i int_load(const float *sums) {
@@ -54,18 +67,4 @@ VECTOR_INLINE void int_store(__m512i whole, const float *scales, float *sums) {
 VECTOR_INLINE void int_add_scaled(__m512i whole, const float *scales, float scale, bool starts, float *sums) {
     const __m512 sum = starts ? _mm512_setzero_ps() : _mm512_loadu_ps(sums);
     _mm512_storeu_ps(sums, _mm512_fmadd_ps(int_scaled(whole, scales), _mm512_set1_ps(scale), sum));
-}
-
-/* Of sixteen columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */
-struct int4_scales {
-    __m512i pairs;
-};
-
-VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
-    return (struct int4_scales){
-        _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)groups))};
-}
-
-VECTOR_INLINE __m512i int4_pair_sums(__m512i sums, int32_t sum_of_x) {
-    return _mm512_mask_mov_epi16(sums, 0xaaaaaaaa, _mm512_set1_epi16((short)sum_of_x));
 }

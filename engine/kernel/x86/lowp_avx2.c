@@ -6,6 +6,10 @@
 #define PREFETCH_MEMORY_DISTANCE                                                                             \
     3072 /* bytes from the weights at hand to those that come from memory: a page's worth */
 
+#define INT4_BYTES_ROWS      4
+#define INT4_BYTES_REGISTERS 2
+#define INT4_BYTES_FEW_ROWS  8
+#include "engine/kernel/x86/int4_avx2.h"
 #include "engine/kernel/x86/int4_bytes.h"
 #include "engine/kernel/x86/int8_winograd.h"
 
@@ -89,30 +93,6 @@ VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t ro
             sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         }
     }
-}
-
-/* Sums of a group in pairs of 16 bits, as in int4_bytes.h. */
-VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, __m256i (*sum)[PANEL_REGISTERS]) {
-    KERNEL_EACH (v, registers) {
-        KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
-            const __m256i packed = load_bytes(w + s * KERNEL_PANEL * 4 + v * REGISTER_BYTES);
-            const __m256i lower = int4_lower(packed), upper = int4_upper(packed);
-            const unsigned char *q = x + 4 * s;
-            KERNEL_EACH (r, rows)
-                int4_add_products(&sum[r][v], lower, splat_bytes(q + r * row_bytes), s == 0);
-            q += KERNEL_INT4_GROUP / 2;
-            KERNEL_EACH (r, rows) int4_add_products(&sum[r][v], upper, splat_bytes(q + r * row_bytes), false);
-        }
-    }
-}
-
-/* m * (sum + -8 * sum_of_x) + c * sum_of_x */
-VECTOR_INLINE void int4_add_group(__m256i *total, __m256i sum, struct int4_scales scales, int32_t sum_of_x) {
-    const __m256i factors = int_splat((int32_t)((uint32_t)sum_of_x << 16 | (uint16_t)(-8 * sum_of_x)));
-    const __m256i share =
-        _mm256_add_epi32(_mm256_madd_epi16(sum, scales.twice), _mm256_madd_epi16(scales.pairs, factors));
-    *total = _mm256_add_epi32(*total, share);
 }
 
 #include "engine/kernel/template/lowp_bf16.h"

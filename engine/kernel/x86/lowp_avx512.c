@@ -1,8 +1,13 @@
-/* GEMMs of low-precision weights with AVX-512 (F, BW, DQ, VL) alone, in tiles by a whole panel. */
+/* GEMMs of low-precision weights with AVX-512 (F, BW, DQ, VL) alone, in tiles by a whole panel; of many rows of int4 those of
+ * int4_bytes.h. */
 
 /* One to eight rows of bf16 from memory take 5 to 11 % less by it than by 3,072 (Emerald Rapids). */
 #define PREFETCH_MEMORY_DISTANCE 4608
-#include "engine/kernel/x86/int_avx512.h"
+#define INT4_BYTES_ROWS          8
+#define INT4_BYTES_REGISTERS     PANEL_REGISTERS
+#define INT4_BYTES_FEW_ROWS      8
+#include "engine/kernel/x86/int4_avx512.h"
+#include "engine/kernel/x86/int4_bytes.h"
 
 #define KERNEL_SET           avx512
 #define BF16_ROWS            8
@@ -15,8 +20,8 @@
 #define INT8_REGISTERS(rows) PANEL_REGISTERS
 #define INT8_STEP            4
 #define INT8_COMPENSATION    0
-#define INT4_ROWS            1
-#define INT4_COMPENSATION    8
+#define INT4_ROWS            4
+#define INT4_COMPENSATION    0
 #define INT4_REGISTERS(rows) PANEL_REGISTERS
 #include "engine/kernel/x86/bf16_widen.h"
 
@@ -52,33 +57,6 @@ VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t ro
             sum[r][v] = _mm512_add_epi32(sum[r][v], _mm512_madd_epi16(pairs, ones));
         }
     }
-}
-
-/* Eight pairs of products of at most 15 * 127 fit into 16 bits. */
-VECTOR_INLINE __m512i group_sum(const unsigned char *x, const unsigned char *w) {
-    const __m512i low_half = _mm512_set1_epi8(15);
-    __m512i pairs = _mm512_setzero_si512();
-    KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
-        const __m512i packed = load_bytes(w + s * KERNEL_PANEL * 4);
-        const __m512i low = _mm512_and_si512(packed, low_half);
-        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_half);
-        const __m512i q_low = splat_bytes(x + 4 * s), q_high = splat_bytes(x + KERNEL_INT4_GROUP / 2 + 4 * s);
-        pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(low, q_low));
-        pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(high, q_high));
-    }
-    return _mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
-}
-
-VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, __m512i (*sum)[PANEL_REGISTERS]) {
-    KERNEL_EACH (v, registers) {
-        KERNEL_EACH (r, rows)
-            sum[r][v] = _mm512_add_epi32(sum[r][v], group_sum(x + r * row_bytes, w + v * REGISTER_BYTES));
-    }
-}
-
-VECTOR_INLINE void int4_add_group(__m512i *total, __m512i sum, struct int4_scales scales, int32_t sum_of_x) {
-    *total = _mm512_add_epi32(*total, _mm512_madd_epi16(int4_pair_sums(sum, sum_of_x), scales.pairs));
 }
 
 #include "engine/kernel/template/lowp_bf16.h"

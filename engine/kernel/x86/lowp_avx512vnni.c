@@ -60,6 +60,20 @@ VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t r
     }
 }
 
+/* Of sixteen columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */
+struct int4_scales {
+    __m512i pairs;
+};
+
+VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
+    return (struct int4_scales){
+        _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)groups))};
+}
+
+VECTOR_INLINE __m512i int4_pair_sums(__m512i sums, int32_t sum_of_x) {
+    return _mm512_mask_mov_epi16(sums, 0xaaaaaaaa, _mm512_set1_epi16((short)sum_of_x));
+}
+
 VECTOR_INLINE void int4_add_group(__m512i *total, __m512i sum, struct int4_scales scales, int32_t sum_of_x) {
     add_pairs(total, int4_pair_sums(sum, sum_of_x), scales.pairs);
 }
