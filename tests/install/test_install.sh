@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `cmake --install` leaves, and that it works wherever the tree is moved to. Usage: test_install.sh BUILD_FOLDER
 set -euo pipefail
-build=$1
+build=$(cd "$1" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/prenorm-test-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -68,4 +68,9 @@ unit=$work/destination/usr/local/lib/systemd/system/prenormd.service
 grep -qx "ExecStart=/usr/local/bin/prenormd serve --config /usr/local/etc/prenorm/prenormd.json" "$unit" ||
     { echo "the unit in /usr/local: $(grep ExecStart= "$unit")"; exit 1; }
 expect_file "$work/destination$(sed -n 's/^Documentation=file://p' "$unit")"
+# systemd takes no relative path.
+(cd "$work" && cmake --install "$build" --prefix relative >/dev/null)
+unit=$work/relative/lib/systemd/system/prenormd.service
+grep -qx "ExecStart=$work/relative/bin/prenormd serve --config $work/relative/etc/prenorm/prenormd.json" "$unit" ||
+    { echo "the unit in a relative prefix: $(grep ExecStart= "$unit")"; exit 1; }
 echo "installation: ok"
