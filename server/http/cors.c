@@ -12,21 +12,28 @@ enum { KNOWN_COUNT = sizeof known / sizeof *known };
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz0123456789"
 
-/* SCHEME://HOST or SCHEME://HOST:PORT. A browser writes hosts in lower case, and in ASCII (xn--). */
+static bool has_usual_port(const char *text) {
+    const char *port = strrchr(text, ':');
+    return (strncmp(text, "http:", 5) == 0 && strcmp(port, ":80") == 0) ||
+           (strncmp(text, "https:", 6) == 0 && strcmp(port, ":443") == 0);
+}
+
+/* SCHEME://HOST or SCHEME://HOST:PORT. A browser writes hosts in lower case, and in ASCII (xn--), and leaves the scheme's own
+ * port out. */
 static bool is_origin(const char *text) {
     size_t scheme = strspn(text, LOWER "+-.");
     if (!scheme || strncmp(text + scheme, "://", 3) != 0) return false;
     const char *host = text + scheme + 3;
-    return *host && !host[strspn(host, LOWER "-._~%[]:")];
+    return *host && !host[strspn(host, LOWER "-._~%[]:")] && !has_usual_port(text);
 }
 
 enum status cors_check_origin(const char *origin, struct error *e) {
     if (!origin || strcmp(origin, "*") == 0 || strcmp(origin, "null") == 0 || is_origin(origin))
         return STATUS_OK;
-    return error_set(
-        e, STATUS_OPTION, "cors-origin",
-        "is no origin as a browser says it: '*', or one like https://example.org or "
-        "http://localhost:3000 was expected, in lower case and with nothing behind host and port");
+    return error_set(e, STATUS_OPTION, "cors-origin",
+                     "is no origin as a browser says it: '*', or one like https://example.org or "
+                     "http://localhost:3000 was expected, in lower case, without the port that the scheme "
+                     "has by itself, and with nothing behind host and port");
 }
 
 /* Whether the list `text`, of length bytes with ", " between its names, has the name. */
