@@ -71,8 +71,7 @@ static const struct {
      "prenormd: --logit-bias 4096=1: token id 4096 is not in the vocabulary of 4096"},
     {"PRENORM_ALLOWED_TOKEN_IDS=2147483647", GENERATE,
      "prenormd: --allowed-token-ids 2147483647 (set by PRENORM_ALLOWED_TOKEN_IDS): token id 2147483647 is "
-     "not "
-     "in the vocabulary"},
+     "not in the vocabulary"},
     {"", GENERATE "--allowed-token-ids 0 --min-tokens 2",
      "prenormd: --allowed-token-ids 0: there may be no token left to sample"},
     /* openblas has f32 alone */

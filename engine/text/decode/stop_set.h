@@ -1,6 +1,7 @@
 /* The stop strings of a request as one automaton of Aho and Corasick (Efficient string matching, 1975): a
  * state is the longest end of a text that one of the strings begins with. Immutable once made: all choices of
- * all prompts of a request walk through the same one, each with a state of its own (stop_matcher.h). It takes about 20 bytes a byte of the strings. Any thread. */
+ * all prompts of a request walk through the same one, each with a state of its own (stop_matcher.h). It takes
+ * about 20 bytes a byte of the strings. Any thread. */
 #pragma once
 
 #include <stdint.h>
