@@ -10,6 +10,12 @@
 #define STACK_BYTES (4 * THREAD_STACK_BYTES)
 #define PAINT       0x5c
 
+#ifdef __OPTIMIZE__
+#define OPTIMIZED 1
+#else
+#define OPTIMIZED 0
+#endif
+
 /* As many rows and queries as tiles take, of each type, in the table that `table` points to. The scene, of 20 KiB, stands for
  * what a compute thread has on its stack above a kernel. */
 static void *run_kernels(void *table) {
@@ -54,7 +60,7 @@ static size_t stack_of(const struct kernel_table *table) {
 
 static void test_stack_of_every_table(void **state) {
     (void)state;
-    if (SANITIZED) skip(); /* frames are larger */
+    if (SANITIZED || !OPTIMIZED) skip(); /* frames are larger */
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     const size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
