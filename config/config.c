@@ -69,17 +69,20 @@ static enum status check_tls(const struct config *c, struct error *e) {
 /* What a bench would pass over without a word, so that something else is timed than was asked for. A shape in the
  * file or the environment may stand there for when no model is named. */
 static enum status check_bench(const struct config *c, struct error *e) {
-    const char *first = c->kernels ? "kernels" : c->norms ? "norms" : "threads-model";
+    enum option_id first = c->kernels ? OPTION_kernels : c->norms ? OPTION_norms : OPTION_threads_model;
+    char by[OPTION_TEXT_MAX];
+    option_origin(c, first, c->source[first], by);
     if (c->kernels + c->norms + c->threads_model > 1)
         return error_set(e, STATUS_OPTION, c->threads_model ? "threads-model" : "norms",
-                         "is another bench than --%s: name one of them", first);
+                         "is another bench than %s: name one of them", by);
     if (c->works && (c->kernels || c->norms))
-        return error_set(e, STATUS_OPTION, "works", "--%s has works of its own", first);
+        return error_set(e, STATUS_OPTION, "works", "%s has works of its own", by);
     if (c->json && c->threads_model)
-        return error_set(e, STATUS_OPTION, "json", "--threads-model writes a table alone");
+        return error_set(e, STATUS_OPTION, "json", "%s writes a table alone", by);
+    option_origin(c, OPTION_model, c->source[OPTION_model], by);
     if (c->model && c->source[OPTION_shape] == SOURCE_FLAG)
         return error_set(e, STATUS_OPTION, "shape",
-                         "is for random weights, and --model is given too: leave one of them out");
+                         "is for random weights, and %s names a model: leave one of them out", by);
     return STATUS_OK;
 }
 
