@@ -106,6 +106,7 @@ def regexes():
     yield "many repeats", "".join(f"[{a}-z]{{0,{n}}}" for n in range(1, 300) for a in "abcdefgh")
     yield "many classes", "".join(r"\p{L}[^\W]" for _ in range(6000))
     yield "many classes of a set", "[" + r"\pL" * 20000 + "]"
+    yield "many classes out of a set", "[^" + r"\w" * 30000 + "]"
     yield "many folded classes of a set", "(?i)[" + r"\pL" * 20000 + "]"
     yield "folded", "(?i)" + "".join(rng.choice(string.ascii_letters) for _ in range(60000))
     yield "sets", "".join(f"[\\x{{{n:x}}}-\\x{{{n + 300:x}}}]" for n in range(256, 4000))

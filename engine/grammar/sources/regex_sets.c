@@ -150,6 +150,7 @@ static bool take_class(struct regex_reader *p, struct point_set *set, bool is_ke
     }
     struct point_set found = {0};
     point_class_add_perl(&found, (char)lower, size_of(p, negated ^ is_kept_out));
+    rules_spend(p->rules, found.count);
     if (negated) point_set_invert(&found);
     point_set_add_all(set, &found);
     point_set_deinit(&found);
