@@ -125,19 +125,20 @@ static inline float *case_run(struct gemm_case *p, const struct kernel_table *ta
     return copy;
 }
 
-/* The same by sixteen columns of all panels at a time, each of which writes nothing but these. */
-static inline float *case_run_strips(struct gemm_case *p, const struct kernel_table *table) {
+/* The same by so many columns of all panels at a time, each of which writes nothing but these. */
+static inline float *case_run_strips(struct gemm_case *p, const struct kernel_table *table, size_t columns) {
     float *all = malloc(p->out.count * sizeof *all);
     assert_non_null(all);
     for (size_t i = 0; i < p->out.count; i++) all[i] = OUT_MARK;
-    for (size_t first = 0; first < KERNEL_PANEL; first += KERNEL_LANES) {
+    for (size_t first = 0; first < KERNEL_PANEL; first += columns) {
+        const size_t end = first + columns < KERNEL_PANEL ? first + columns : KERNEL_PANEL;
         case_clear(p);
-        p->m.base.columns = (struct panel_columns){first, first + KERNEL_LANES};
+        p->m.base.columns = (struct panel_columns){first, end};
         case_gemm(p, table, 0, p->row_count, 0, kernel_panels(p->m.base.n));
         case_check_padding(p);
         for (size_t r = 0; r < p->row_count; r++)
             for (size_t n = 0, i = r * p->m.base.out_stride; n < p->m.base.n; n++, i++) {
-                if (n % KERNEL_PANEL / KERNEL_LANES == first / KERNEL_LANES)
+                if (n % KERNEL_PANEL >= first && n % KERNEL_PANEL < end)
                     all[i] = p->out.data[i];
                 else
                     assert_true(p->out.data[i] == OUT_MARK);
@@ -157,7 +158,7 @@ static inline void compare_tables(struct gemm_case *p) {
         assert_same_bits(expected, found, p->out.count, "%s in %s, %zu rows, k %zu, n %zu",
                          weight_type_name(p->type), tables[t]->name, p->row_count, p->m.base.k, p->m.base.n);
         free(found);
-        found = case_run_strips(p, tables[t]);
+        found = case_run_strips(p, tables[t], KERNEL_LANES);
         assert_same_bits(expected, found, p->out.count, "%s in strips in %s, %zu rows, k %zu, n %zu",
                          weight_type_name(p->type), tables[t]->name, p->row_count, p->m.base.k, p->m.base.n);
         free(found);

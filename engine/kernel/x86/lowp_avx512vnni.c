@@ -80,17 +80,17 @@ VECTOR_INLINE void int4_add_group(__m512i *total, __m512i sum, struct int4_scale
 
 /* Unpacked once for all tiles, int4 is multiplied as int8 is, with 128 added. */
 static void int4_unpack(const struct lowp_part *part, unsigned char *to) {
-    const size_t first = part->columns.first; /* of a strip */
-    const bool all = kernel_columns_are_all(part->columns);
+    const struct panel_columns columns = part->columns;
     const unsigned char *packed = part->weights;
     const int8_t *groups = part->groups;
     for (size_t k = part->first; k < part->end; k += KERNEL_INT4_GROUP) {
         prefetch_weights((const unsigned char *)groups);
-        if (all)
+        if (kernel_columns_are_all(columns))
             int4_unpack_group(packed, groups, (int8_t)-INT8_COMPENSATION, to);
         else
-            int4_unpack_columns(packed + first * 4, groups + first * 2, (int8_t)-INT8_COMPENSATION,
-                                to + first * 4);
+            for (size_t column = columns.first; column < columns.end; column += KERNEL_LANES)
+                int4_unpack_columns(packed + column * 4, groups + column * 2, (int8_t)-INT8_COMPENSATION,
+                                    to + column * 4);
         packed += KERNEL_INT4_GROUP / 2 * KERNEL_PANEL, groups += 2 * KERNEL_PANEL;
         to += KERNEL_INT4_GROUP * KERNEL_PANEL;
     }
