@@ -125,21 +125,28 @@ bool call_define(struct render *r, struct scope *s, const struct node *node, con
 }
 
 /* Takes a keyword out of the arguments; VALUE_MISSING: it is not there. */
-static struct value take_keyword(struct arguments *a, const struct string *name) {
+static bool take_keyword(struct render *r, struct arguments *a, const struct string *name,
+                         struct value *out) {
+    *out = (struct value){0};
+    if (!render_steps(r, a->keyword_count / 8)) return false;
     for (size_t i = 0; i < a->keyword_count; i++) {
         if (!string_equal(a->keywords[i].name, name)) continue;
-        struct value v = a->keywords[i].value;
+        *out = a->keywords[i].value;
         a->keyword_count--;
         memmove(a->keywords + i, a->keywords + i + 1, (a->keyword_count - i) * sizeof *a->keywords);
-        return v;
+        break;
     }
-    return (struct value){0};
+    return true;
 }
 
 static bool bind_parameters(struct render *r, const struct node *node, struct scope *s, struct arguments *a) {
     for (size_t i = 0; i < node->count; i++) {
         const struct node *parameter = node->items[i];
-        struct value v = i < a->count ? a->items[i] : take_keyword(a, parameter->name);
+        struct value v;
+        if (i < a->count)
+            v = a->items[i];
+        else if (!take_keyword(r, a, parameter->name, &v))
+            return false;
         if (v.kind == VALUE_MISSING && i >= node->required &&
             !eval(r, s, node->defaults[i - node->required], &v))
             return false;
@@ -179,7 +186,8 @@ static bool bind_macro(struct render *r, const struct callable *c, struct scope 
     const struct node *node = c->node;
     if (!bind_parameters(r, node, s, a)) return false;
     if (node->wants_caller) {
-        struct value v = take_keyword(a, &caller);
+        struct value v;
+        if (!take_keyword(r, a, &caller, &v)) return false;
         if (v.kind == VALUE_MISSING || v.kind == VALUE_NONE) v = UNDEFINED("No caller defined");
         if (!scope_set(r, s, r->template->caller, v)) return false;
     }

@@ -11,10 +11,19 @@ struct scope *scope_create(struct render *r, struct scope *parent) {
     return s;
 }
 
+/* *found: what the scope itself has of that name, or NULL. */
+static bool find_binding(struct render *r, const struct scope *s, unsigned symbol, struct binding **found) {
+    size_t i = 0;
+    while (i < s->count && s->items[i].symbol != symbol) i++;
+    *found = i < s->count ? &s->items[i] : NULL;
+    return render_steps(r, i / 8);
+}
+
 bool scope_set(struct render *r, struct scope *s, unsigned symbol, struct value v) {
-    for (size_t i = 0; i < s->count; i++) {
-        if (s->items[i].symbol != symbol) continue;
-        s->items[i].value = v;
+    struct binding *found;
+    if (!find_binding(r, s, symbol, &found)) return false;
+    if (found) {
+        found->value = v;
         return true;
     }
     if (s->count == s->capacity) {
@@ -31,12 +40,11 @@ bool scope_set(struct render *r, struct scope *s, unsigned symbol, struct value 
 
 bool scope_get(struct render *r, const struct scope *s, const struct node *name, struct value *out) {
     for (; s; s = s->parent) {
-        for (size_t i = 0; i < s->count; i++) {
-            if (s->items[i].symbol != name->symbol) continue;
-            *out = s->items[i].value;
-            return true;
-        }
-        if (!render_steps(r, s->count / 8)) return false;
+        struct binding *found;
+        if (!find_binding(r, s, name->symbol, &found)) return false;
+        if (!found) continue;
+        *out = found->value;
+        return true;
     }
     struct value *known = &r->variables[name->symbol];
     if (known->kind == VALUE_MISSING) {

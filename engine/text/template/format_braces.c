@@ -55,6 +55,7 @@ static bool positional(struct braces *f, const struct string *name, size_t numbe
 static bool first_value(struct braces *f, const struct string *name, struct value *out) {
     size_t number = number_of(name);
     if (name->length == 0 || number != SIZE_MAX) return positional(f, name, number, out);
+    if (!render_steps(f->r, f->a->keyword_count / 8)) return false;
     for (size_t i = 0; i < f->a->keyword_count; i++) {
         if (!string_equal(f->a->keywords[i].name, name)) continue;
         *out = f->a->keywords[i].value;

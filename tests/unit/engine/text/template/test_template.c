@@ -180,6 +180,45 @@ static void hostile_templates_end_within_their_limits(void **state) {
     }
 }
 
+/* Texts with a number in each, one behind the other, and an end. Returns how many bytes. */
+static size_t write_numbered(char *out, const char *format, int from, int to, const char *end) {
+    char *at = out;
+    for (int i = from; i != to; i += from < to ? 1 : -1) at += sprintf(at, format, i);
+    return (size_t)(at - out) + (size_t)sprintf(at, "%s", end);
+}
+
+static void assert_takes_more_steps(const char *source, const char *json, size_t steps) {
+    struct template_text text;
+    struct error e;
+    assert_int_equal(render_within(steps, source, json, &text, &e), STATUS_LIMIT);
+    assert_non_null(strstr(e.text, "steps"));
+}
+
+/* Names of a scope and arguments by name are looked for one after the other. */
+static void looking_for_names_takes_steps(void **state) {
+    (void)state;
+    enum { NAMES = 4000, LOOKED_AT = NAMES * NAMES / 2 / 8, SOURCE = 1 << 18 };
+    char *source = malloc(SOURCE), *json = malloc(SOURCE);
+    write_numbered(source, "{%% set n%d = 1 %%}", 0, NAMES, "");
+    assert_takes_more_steps(source, "{}", LOOKED_AT / 2);
+
+    size_t length = write_numbered(source, "{%% set n%d = 1 %%}", 0, NAMES, "");
+    sprintf(source + length, "{%% for i in range(%d) %%}{{ n%d }}{%% endfor %%}", NAMES, NAMES - 1);
+    assert_takes_more_steps(source, "{}", 2 * LOOKED_AT);
+
+    length = (size_t)sprintf(source, "{%% macro m(z");
+    length += write_numbered(source + length, ", p%d=1", 0, NAMES - 10, ") %}{% endmacro %}{{ m(1");
+    write_numbered(source + length, ", p%d=2", NAMES - 11, -1, ") }}");
+    assert_takes_more_steps(source, "{}", LOOKED_AT + LOOKED_AT / 2);
+
+    length = (size_t)sprintf(json, "{\"d\": {\"a\": 0");
+    write_numbered(json + length, ", \"k%d\": 1", 0, NAMES, "}}");
+    sprintf(source, "{%% set t = '{k%d}' * %d %%}{{ t.format(**d) }}", NAMES - 1, NAMES);
+    assert_takes_more_steps(source, json, LOOKED_AT);
+    free(source);
+    free(json);
+}
+
 static void so_many_steps_are_allowed(void **state) {
     (void)state;
     struct template_text text;
@@ -425,6 +464,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_compiled_is_named_with_its_line),
         cmocka_unit_test(sources_have_limits),
         cmocka_unit_test(hostile_templates_end_within_their_limits),
+        cmocka_unit_test(looking_for_names_takes_steps),
         cmocka_unit_test(so_many_steps_are_allowed),
         cmocka_unit_test(fewer_steps_may_be_allowed),
         cmocka_unit_test(long_chains_are_evaluated_or_refused),
