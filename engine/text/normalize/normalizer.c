@@ -279,15 +279,29 @@ static bool loses_start(const struct normalizer_step *step, const struct text_bu
     return end > first || step->text.length == 0;
 }
 
+/* Bytes that a text may have between two steps: none of the forms that are in use makes it as much longer, but a file may
+ * say that each letter becomes two, again and again. */
+static size_t form_bytes_max(size_t length) {
+    enum { TIMES = 32, BESIDE = 256 << 10 };
+    return length * TIMES + BESIDE;
+}
+
+static enum status check_form(const struct text_buffer *form, size_t bytes_max, struct error *e) {
+    if (form->failed || form->length <= bytes_max) return text_buffer_status(form, e);
+    return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer",
+                     "the normal form of the text has more than %zu bytes", bytes_max);
+}
+
 static enum status replace(const struct normalizer_step *step, struct regex_run *run,
-                           const struct text_buffer *text, struct text_buffer *out, bool *starts_there,
-                           struct error *e) {
+                           const struct text_buffer *text, struct text_buffer *out, size_t bytes_max,
+                           bool *starts_there, struct error *e) {
     struct regex_scan scan;
     size_t done = 0;
     bool found = true;
     regex_scan_init(&scan, step->regex, run, text->bytes, text->length);
-    while (!out->failed) {
-        enum status status = regex_scan_next(&scan, &found, e);
+    for (;;) {
+        enum status status = check_form(out, bytes_max, e);
+        if (status == STATUS_OK) status = regex_scan_next(&scan, &found, e);
         if (status != STATUS_OK) return status;
         if (!found) break;
         text_buffer_append(out, text->bytes + done, scan.start - done);
@@ -296,7 +310,7 @@ static enum status replace(const struct normalizer_step *step, struct regex_run 
         if (scan.start == 0 && loses_start(step, text, scan.end)) *starts_there = false;
     }
     text_buffer_append(out, text->bytes + done, text->length - done);
-    return text_buffer_status(out, e);
+    return STATUS_OK;
 }
 
 static void strip(const struct normalizer_step *step, const struct text_buffer *text, struct text_buffer *out,
@@ -316,14 +330,14 @@ static void strip(const struct normalizer_step *step, const struct text_buffer *
 }
 
 static enum status run_step(const struct normalizer_step *step, struct regex_run *run,
-                            const struct text_buffer *text, struct text_buffer *out, bool *starts_there,
-                            struct error *e) {
+                            const struct text_buffer *text, struct text_buffer *out, size_t bytes_max,
+                            bool *starts_there, struct error *e) {
     bool dropped = false;
     switch (step->kind) {
     case STEP_NORMAL_FORM:
         return normal_form_append(step->form, text->bytes, text->length, out, e);
     case STEP_REPLACE:
-        return replace(step, run, text, out, starts_there, e);
+        return replace(step, run, text, out, bytes_max, starts_there, e);
     case STEP_MOSES:
         return moses_words_append(text->bytes, text->length, out, e);
     case STEP_STRIP:
@@ -349,11 +363,12 @@ static enum status run_step(const struct normalizer_step *step, struct regex_run
 enum status normalizer_run(const struct normalizer *n, struct regex_run *run, struct text_buffer *text,
                            bool *starts_there, struct error *e) {
     struct text_buffer other = {0};
+    const size_t bytes_max = form_bytes_max(text->length);
     enum status status = text_buffer_status(text, e);
     for (size_t i = 0; status == STATUS_OK && i < n->count && text->length > 0; i++) {
         text_buffer_clear(&other);
-        status = run_step(&n->steps[i], run, text, &other, starts_there, e);
-        if (status == STATUS_OK) status = text_buffer_status(&other, e);
+        status = run_step(&n->steps[i], run, text, &other, bytes_max, starts_there, e);
+        if (status == STATUS_OK) status = check_form(&other, bytes_max, e);
         struct text_buffer swapped = *text;
         *text = other;
         other = swapped;

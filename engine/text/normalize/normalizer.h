@@ -28,6 +28,7 @@ void normalizer_deinit(struct normalizer *n);
 size_t normalizer_shrink_max(const struct normalizer *n);
 
 /* Replaces *text by its normal form. *starts_there (in and out): whether the text's first byte is where the
- * whole text begins; a step that takes something away there makes it false. */
+ * whole text begins; a step that takes something away there makes it false. INVALID_ARGUMENT: a step makes the text
+ * some 32 times as long as it was. */
 enum status normalizer_run(const struct normalizer *n, struct regex_run *run, struct text_buffer *text,
                            bool *starts_there, struct error *e);

@@ -38,7 +38,8 @@ static const struct {
     {"{'type': 'Sequence', 'normalizers': []}", "A", "A"},
 };
 
-static void run(const json_t *json, const char *text, size_t length, struct text_buffer *out) {
+static enum status try_run(const json_t *json, const char *text, size_t length, struct text_buffer *out,
+                           struct error *out_error) {
     struct error e = {0};
     struct normalizer n;
     struct regex_run *regex_run;
@@ -47,9 +48,15 @@ static void run(const json_t *json, const char *text, size_t length, struct text
     assert_ok(normalizer_init(&n, &top, &e));
     assert_ok(regex_run_create(&regex_run, &e));
     text_buffer_append(out, text, length);
-    assert_ok(normalizer_run(&n, regex_run, out, &starts_there, &e));
+    enum status status = normalizer_run(&n, regex_run, out, &starts_there, out_error);
     regex_run_destroy(regex_run);
     normalizer_deinit(&n);
+    return status;
+}
+
+static void run(const json_t *json, const char *text, size_t length, struct text_buffer *out) {
+    struct error e = {0};
+    assert_ok(try_run(json, text, length, out, &e));
 }
 
 static void test_cases(void **state) {
@@ -61,6 +68,28 @@ static void test_cases(void **state) {
         text_buffer_append_byte(&out, '\0');
         if (strcmp(out.bytes, cases[i].expected) != 0)
             fail_msg("%s of '%s': '%s'", cases[i].json, cases[i].text, out.bytes);
+        text_buffer_deinit(&out);
+        json_decref(json);
+    }
+}
+
+/* A form that is much longer than the text is refused before the next step, though that would make it short again. */
+static void test_growth_between_steps(void **state) {
+    (void)state;
+    static const char *const growing[] = {
+        "{'type': 'Replace', 'pattern': {'String': 'a'}, 'content': 'aa'}",
+        "{'type': 'Replace', 'pattern': {'Regex': '[a]'}, 'content': 'aa'}",
+    };
+    for (size_t i = 0; i < sizeof growing / sizeof growing[0]; i++) {
+        struct error e = {0};
+        struct text_buffer out = {0};
+        json_t *json = build_json("{'type': 'Sequence', 'normalizers': []}");
+        json_t *steps = json_object_get(json, "normalizers");
+        for (size_t k = 0; k < 20; k++) json_array_append_new(steps, build_json(growing[i]));
+        json_array_append_new(steps,
+                              build_json("{'type': 'Replace', 'pattern': {'Regex': 'a+'}, 'content': 'b'}"));
+        assert_int_equal(try_run(json, "a", 1, &out, &e), STATUS_INVALID_ARGUMENT);
+        assert_non_null(strstr(e.text, "more than"));
         text_buffer_deinit(&out);
         json_decref(json);
     }
@@ -91,6 +120,7 @@ static void test_long_run_of_marks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),
+                                       cmocka_unit_test(test_growth_between_steps),
                                        cmocka_unit_test(test_long_run_of_marks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
