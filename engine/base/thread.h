@@ -11,7 +11,8 @@
 /* A stack of at least so many bytes has every thread, whatever `ulimit -s` or the C library says (musl: 128 KiB). */
 #define THREAD_STACK_BYTES ((size_t)1 << 20)
 /* Of it a thread of ours uses so much at most. The deepest is attention over bf16 with AMX, with the vectors that some of its
- * rows are left to (340 KiB); GEMMs of many rows have their sums there. tests/kernels/test_stack.c measures. */
+ * rows are left to (340 KiB); GEMMs of many rows have their sums there; chat templates take less (tests: test_stack.c
+ * of the kernels, test_template_stack.c). */
 #define THREAD_STACK_USED ((size_t)384 << 10)
 
 /* For main: the stack of the first thread may grow to THREAD_STACK_BYTES. STATUS_LIMIT where that is forbidden. */

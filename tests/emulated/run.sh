@@ -8,6 +8,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$root/build/emulated
 copy=$folder/source
 tests='^test_kernels_'
+# Emulation takes more of the stack than the instructions do.
+left_out='^test_kernels_stack$'
 
 # edit FILE SCRIPT: puts a file into the copy as perl changes it. What stays the same is not built again.
 edit() {
@@ -56,7 +58,7 @@ build() {
     local targets
     cmake -G Ninja -S "$copy" -B "$folder/tree" -DCMAKE_BUILD_TYPE=Release -DPRENORM_TESTS=ON \
         -DCMAKE_C_FLAGS="-Wno-psabi -Wno-unused-function"
-    targets=$(ctest --test-dir "$folder/tree" -N -R "$tests" | sed -n 's/^ *Test *#[0-9]*: //p')
+    targets=$(ctest --test-dir "$folder/tree" -N -R "$tests" -E "$left_out" | sed -n 's/^ *Test *#[0-9]*: //p')
     # shellcheck disable=SC2086 # one word a target
     cmake --build "$folder/tree" --parallel "$(nproc)" --target $targets
 }
@@ -67,4 +69,4 @@ if [[ $(uname -m) != x86_64 ]] || ! grep -qwm 1 avx2 /proc/cpuinfo; then
 fi
 make_copy
 build
-ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R "$tests"
+ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R "$tests" -E "$left_out"

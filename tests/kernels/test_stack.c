@@ -1,5 +1,5 @@
-/* How much of a thread's stack kernels take: the memory plan counts THREAD_STACK_USED for each compute thread, and a stack
- * has THREAD_STACK_BYTES at least. Measured on a stack that is painted before. */
+/* How much of a thread's stack kernels take, of the THREAD_STACK_USED that the memory plan counts for each thread. Measured on
+ * a stack that is painted before. */
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -16,8 +16,8 @@
 #define OPTIMIZED 0
 #endif
 
-/* As many rows and queries as tiles take, of each type, in the table that `table` points to. The scene, of 20 KiB, stands for
- * what a compute thread has on its stack above a kernel. */
+/* As many rows and queries as tiles take, of each type, in the table that `table` points to. The scene takes 20 KiB
+ * beside them. */
 static void *run_kernels(void *table) {
     const struct kernel_table *k = table;
     struct random r = {21};

@@ -42,6 +42,8 @@ static bool map_filter(struct render *r, const struct list *elements, const stru
     return true;
 }
 
+enum { MAP_LEVELS = 2 };
+
 static bool map(struct render *r, const struct value *v, const struct arguments *a, struct value *out) {
     struct list *elements, *found = list_create(r, LIST_LIST, 0);
     if (!found) return false;
@@ -50,9 +52,9 @@ static bool map(struct render *r, const struct value *v, const struct arguments 
     if (!elements) return true;
     if (a->count == 0 && a->keyword_count == 0) return render_error(r, "map requires a filter argument");
     /* A filter may apply others in turn: map('map', ...). */
-    if (!render_enter(r)) return false;
+    if (!render_enter_levels(r, MAP_LEVELS)) return false;
     bool done = a->count == 0 ? map_attribute(r, elements, a, found) : map_filter(r, elements, a, found);
-    render_leave(r);
+    render_leave_levels(r, MAP_LEVELS);
     return filter_generator(r, found, done, out);
 }
 

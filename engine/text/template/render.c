@@ -26,10 +26,10 @@ bool render_steps(struct render *r, size_t count) {
     return render_fail(r, STATUS_LIMIT, "rendering takes more than %zu steps", r->steps_max);
 }
 
-bool render_enter(struct render *r) {
-    if (r->depth >= TEMPLATE_DEPTH_MAX)
+bool render_enter_levels(struct render *r, size_t levels) {
+    if (r->depth > TEMPLATE_DEPTH_MAX - levels)
         return render_fail(r, STATUS_LIMIT, "rendering goes deeper than %d levels", TEMPLATE_DEPTH_MAX);
-    r->depth++;
+    r->depth += levels;
     return true;
 }
 

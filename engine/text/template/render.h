@@ -50,10 +50,17 @@ static inline bool render_bytes(struct render *r, size_t bytes) {
     return render_steps(r, bytes / 64 + 1);
 }
 
-/* One level deeper; false: too deep. Each that succeeds is followed by a leave. */
-bool render_enter(struct render *r);
+/* So many levels deeper; false: too deep. Each that succeeds is followed by a leave. What takes the stack of several counts
+ * as these. */
+bool render_enter_levels(struct render *r, size_t levels);
+static inline void render_leave_levels(struct render *r, size_t levels) {
+    r->depth -= levels;
+}
+static inline bool render_enter(struct render *r) {
+    return render_enter_levels(r, 1);
+}
 static inline void render_leave(struct render *r) {
-    r->depth--;
+    render_leave_levels(r, 1);
 }
 
 /* From the arena, zeroed; NULL has been told. */
