@@ -23,12 +23,14 @@ struct regex {
     struct text_buffer literal;
 };
 
-/* Time that the matches of one run may take together, some hundred times what patterns in use need for a
- * megabyte. The limit of steps cannot see a pattern that goes far from every place of a text. */
-#define RUN_SECONDS_MAX 20.0
+/* The processor's time that the matches of one run may take together, some hundred times what patterns in use need for a
+ * megabyte. The limit of steps cannot see a pattern that goes far from every place of a text. Reading that time can cost
+ * more than a match, so a run is only looked at once this much time has passed in its matches. */
+#define RUN_SECONDS_MAX     20.0
+#define RUN_SECONDS_UNKNOWN 1.0
 
 struct regex_run {
-    double seconds;
+    double seconds, cpu_seconds;
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -140,11 +142,15 @@ static enum status match_error(int code, struct error *e) {
 }
 
 static int match(struct regex_scan *s) {
+    struct regex_run *run = s->run;
+    bool looked_at = run->seconds > RUN_SECONDS_UNKNOWN;
+    if (run->cpu_seconds > RUN_SECONDS_MAX) return PCRE2_ERROR_MATCHLIMIT;
+    uint64_t cpu_start = looked_at ? clock_thread_ns() : 0;
     double start = clock_seconds();
-    if (s->run->seconds > RUN_SECONDS_MAX) return PCRE2_ERROR_MATCHLIMIT;
     int code = pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK,
-                           s->run->data, s->run->context);
-    s->run->seconds += clock_seconds() - start;
+                           run->data, run->context);
+    run->seconds += clock_seconds() - start;
+    if (looked_at) run->cpu_seconds += (double)(clock_thread_ns() - cpu_start) * 1e-9;
     return code;
 }
 

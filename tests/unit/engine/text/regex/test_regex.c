@@ -1,6 +1,22 @@
 #include "tests/support/test_support.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "engine/text/regex/regex.h"
+
+/* Seconds between two readings of the clocks, if clocks_leap: of the day, and of what the thread has run. */
+static bool clocks_leap;
+static time_t day_leap, thread_leap;
+
+int clock_gettime(clockid_t clock, struct timespec *out) {
+    static time_t day, thread;
+    if (!clocks_leap) return (int)syscall(SYS_clock_gettime, clock, out);
+    *out = (struct timespec){.tv_sec = clock == CLOCK_THREAD_CPUTIME_ID ? (thread += thread_leap)
+                                                                        : (day += day_leap)};
+    return 0;
+}
 
 /* Matches in order, joined by '|'. Expected values are Oniguruma's. */
 static const struct {
@@ -163,6 +179,39 @@ static void test_runaway_pattern(void **state) {
     regex_destroy(r);
 }
 
+/* So many matches of one run; which of them fails first, or `count`. */
+static int count_matches(int count, time_t day, time_t thread) {
+    struct error e = {0};
+    struct regex *r;
+    struct regex_run *run;
+    struct regex_scan scan;
+    int done = 0;
+    bool found;
+    assert_ok(regex_create("a", 1, &r, &e));
+    assert_ok(regex_run_create(&run, &e));
+    day_leap = day;
+    thread_leap = thread;
+    clocks_leap = true;
+    for (; done < count; done++) {
+        regex_scan_init(&scan, r, run, "a", 1);
+        enum status status = regex_scan_next(&scan, &found, &e);
+        if (status == STATUS_LIMIT) break;
+        assert_ok(status);
+    }
+    clocks_leap = false;
+    regex_run_destroy(run);
+    regex_destroy(r);
+    return done;
+}
+
+/* Many matches that are short by themselves are stopped by the time that they take together. A thread that others keep from
+ * the processor goes on, or the same text would be refused under load. */
+static void test_runs_are_limited_by_their_own_time(void **state) {
+    (void)state;
+    assert_int_equal(count_matches(100, 3600, 0), 100);
+    assert_int_equal(count_matches(100, 2, 2), 12); /* the first, which passes one second, is not looked at */
+}
+
 static void test_literals(void **state) {
     (void)state;
     static const size_t places[] = {2, 4090, 4095, 8190, 20000};
@@ -189,7 +238,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matches),       cmocka_unit_test(test_refused_patterns),
         cmocka_unit_test(test_deep_patterns), cmocka_unit_test(test_runaway_pattern),
-        cmocka_unit_test(test_literals),
+        cmocka_unit_test(test_literals),      cmocka_unit_test(test_runs_are_limited_by_their_own_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
