@@ -21,23 +21,21 @@ static bool append_text(struct text_buffer *out, size_t begin, const char *text,
     return fits == length;
 }
 
-/* The text of a token behind itself; U+FFFD is in it where it does not end with a whole character. Whether that is all
- * of it. */
-static bool append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
+/* The text of a token behind itself; U+FFFD is in it where it does not end with a whole character. *whole: whether that is
+ * all of it. */
+static enum status append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id,
+                                     bool *whole, struct error *e) {
     struct detokenizer *d;
-    struct error e = {0};
     const char *text;
     size_t length, begin = out->length;
-    if (detokenizer_create(tokenizer, &id, 1, false, &d, &e) != STATUS_OK) {
-        out->failed = e.code == STATUS_NO_MEMORY;
-        return false;
-    }
-    bool whole =
-        detokenizer_push(d, id, &text, &length, &e) == STATUS_OK && append_text(out, begin, text, length) &&
-        detokenizer_finish(d, &text, &length, &e) == STATUS_OK && append_text(out, begin, text, length);
-    out->failed |= e.code == STATUS_NO_MEMORY;
+    enum status status = detokenizer_create(tokenizer, &id, 1, false, &d, e);
+    if (status != STATUS_OK) return status;
+    status = detokenizer_push(d, id, &text, &length, e);
+    *whole = status == STATUS_OK && append_text(out, begin, text, length);
+    if (*whole) status = detokenizer_finish(d, &text, &length, e);
+    *whole = *whole && status == STATUS_OK && append_text(out, begin, text, length);
     detokenizer_destroy(d);
-    return whole;
+    return status;
 }
 
 /* The one byte of an entry like "<0xE2>"; -1 when it is none. */
@@ -76,47 +74,63 @@ static bool has_replacement(const char *text, size_t length) {
     return memmem(text, length, "\uFFFD", 3) != NULL;
 }
 
-static enum token_text_kind append_token(struct text_buffer *out, const struct tokenizer *tokenizer,
-                                         int32_t id) {
+static enum status append_token(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id,
+                                unsigned char *kind, struct error *e) {
     unsigned char bytes[TOKEN_TEXT_BYTES_MAX / 4 - 2]; /* of which each takes four when it is written out */
     const char *content = tokenizer_content(tokenizer, id);
     size_t before = out->length;
-    if (!content) return TOKEN_TEXT_NAME;
-    bool whole = append_in_context(out, tokenizer, id);
+    bool whole;
+    *kind = TOKEN_TEXT_NAME;
+    if (!content) return STATUS_OK;
+    enum status status = append_in_context(out, tokenizer, id, &whole, e);
+    if (status == STATUS_OK) status = text_buffer_status(out, e);
+    if (status != STATUS_OK) return status;
     size_t length = out->length - before;
-    if (out->failed) return TOKEN_TEXT_NAME;
-    if (length > 0 && !has_replacement(out->bytes + before, length))
-        return whole ? TOKEN_TEXT_WHOLE : TOKEN_TEXT_NAME;
+    if (length > 0 && !has_replacement(out->bytes + before, length)) {
+        if (whole) *kind = TOKEN_TEXT_WHOLE;
+        return STATUS_OK;
+    }
     size_t count = bytes_of(content, bytes, sizeof bytes);
     if (count > 0 && utf8_valid_prefix((const char *)bytes, count) < count) {
         out->length = before;
         append_bytes(out, bytes, count);
-        return TOKEN_TEXT_BYTES;
+        *kind = TOKEN_TEXT_BYTES;
+        return STATUS_OK;
     }
     if (length == 0) append_text(out, before, content, strlen(content));
-    return count > 0 && length > 0 && whole ? TOKEN_TEXT_WHOLE : TOKEN_TEXT_NAME;
+    if (count > 0 && length > 0 && whole) *kind = TOKEN_TEXT_WHOLE;
+    return STATUS_OK;
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
-/* Ids that a worker does at a time, each tile into a buffer of its own. */
+/* Ids that a worker does at a time. */
 enum { TILE_IDS = 512 };
+
+struct tile {
+    struct text_buffer text;
+    enum status status; /* of the first token that failed, */
+    struct error error; /* and its words */
+};
 
 struct build {
     const struct tokenizer *tokenizer;
     struct token_texts *texts;
-    struct text_buffer *tiles;
+    struct tile *tiles;
 };
 
 static void build_tile(void *context, size_t tile, size_t worker) {
     struct build *build = context;
-    struct text_buffer *out = &build->tiles[tile];
+    struct tile *t = &build->tiles[tile];
     size_t end = (tile + 1) * TILE_IDS < build->texts->count ? (tile + 1) * TILE_IDS : build->texts->count;
     (void)worker;
-    for (size_t id = tile * TILE_IDS; id < end; id++) {
-        build->texts->kinds[id] = (unsigned char)append_token(out, build->tokenizer, (int32_t)id);
-        text_buffer_append_byte(out, '\0');
-        build->texts->ends[id] = out->length; /* within the tile, until all are there */
+    for (size_t id = tile * TILE_IDS; id < end && t->status == STATUS_OK; id++) {
+        struct error cause;
+        t->status = append_token(&t->text, build->tokenizer, (int32_t)id, &build->texts->kinds[id], &cause);
+        if (t->status != STATUS_OK)
+            error_set(&t->error, t->status, "tokenizer", "token %zu: %s", id, cause.text);
+        text_buffer_append_byte(&t->text, '\0');
+        build->texts->ends[id] = t->text.length; /* within the tile, until all are there */
     }
 }
 
@@ -125,13 +139,18 @@ static enum status join(struct build *build, size_t tiles, struct error *e) {
     struct token_texts *texts = build->texts;
     size_t total = 0;
     for (size_t i = 0; i < tiles; i++) {
-        if (build->tiles[i].failed) return text_no_memory(e);
-        total += build->tiles[i].length;
+        struct tile *t = &build->tiles[i];
+        if (t->status == STATUS_OK) t->status = text_buffer_status(&t->text, &t->error);
+        if (t->status != STATUS_OK) {
+            if (e) *e = t->error;
+            return t->status;
+        }
+        total += t->text.length;
     }
     texts->bytes = malloc(total + 1);
     if (!texts->bytes) return text_no_memory(e);
-    for (size_t i = 0, at = 0; i < tiles; at += build->tiles[i++].length) {
-        memcpy(texts->bytes + at, build->tiles[i].bytes, build->tiles[i].length);
+    for (size_t i = 0, at = 0; i < tiles; at += build->tiles[i++].text.length) {
+        memcpy(texts->bytes + at, build->tiles[i].text.bytes, build->tiles[i].text.length);
         for (size_t id = i * TILE_IDS; id < texts->count && id < (i + 1) * TILE_IDS; id++)
             texts->ends[id] += at;
     }
@@ -163,7 +182,7 @@ enum status token_texts_init(struct token_texts *texts, const struct tokenizer *
         workers_run(workers, build_tile, &build, tiles);
         status = join(&build, tiles, e);
     }
-    for (size_t i = 0; build.tiles && i < tiles; i++) text_buffer_deinit(&build.tiles[i]);
+    for (size_t i = 0; build.tiles && i < tiles; i++) text_buffer_deinit(&build.tiles[i].text);
     free(build.tiles);
     if (status != STATUS_OK) token_texts_deinit(texts);
     return status;

@@ -26,7 +26,7 @@ struct token_texts {
     size_t count;
 };
 
-/* For all ids of the tokenizer. */
+/* For all ids of the tokenizer. STATUS_UNSUPPORTED: its decoder fails at one of them. */
 enum status token_texts_init(struct token_texts *texts, const struct tokenizer *tokenizer,
                              struct workers *workers, struct error *e);
 void token_texts_deinit(struct token_texts *texts);

@@ -34,7 +34,8 @@ void decoder_run_destroy(struct decoder_run *run);
  * is not changed. */
 enum status decoder_run_copy(const struct decoder_run *other, struct decoder_run **out, struct error *e);
 
-/* Adds a token (well-formed UTF-8). What can be said now is appended to the output, in whole characters. */
+/* Adds a token (well-formed UTF-8). What can be said now is appended to the output, in whole characters. Here and at the
+ * end STATUS_UNSUPPORTED: a step makes the text some 32 times as long as it was, or its regular expression takes too long. */
 enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e);
 /* The end of the text: the rest is appended. Push nothing afterwards. */
 enum status decoder_run_finish(struct decoder_run *run, struct error *e);

@@ -14,6 +14,29 @@
 
 static void end_token(struct decoder_run *run, size_t at);
 
+/* A text that takes the decoder too long is no limit of the daemon's, which more of something would lift. */
+static void keep_failure(struct decoder_run *run, enum status status) {
+    if (run->status != STATUS_OK) return;
+    run->status = run->error.code = status == STATUS_LIMIT ? STATUS_UNSUPPORTED : status;
+}
+
+/* Bytes that may come to one step: no decoder in use makes a text as much longer, but a file may say that each letter
+ * becomes two, again and again. It is less than a normalizer may add, since the text of every token is made at the start. */
+static size_t fed_bytes_max(const struct decoder_run *run) {
+    enum { TIMES = 32, BESIDE = 4 << 10 };
+    return run->pushed * TIMES + BESIDE;
+}
+
+/* Whether so many bytes more may come to the step; the run has failed otherwise. */
+static bool may_feed(struct decoder_run *run, size_t at, size_t length) {
+    size_t most = fed_bytes_max(run);
+    if (run->status != STATUS_OK) return false;
+    if (length <= most && run->stages[at].fed <= most - length) return true;
+    keep_failure(run, error_set(&run->error, STATUS_UNSUPPORTED, "tokenizer",
+                                "the decoder makes more than %zu bytes of the text", most));
+    return false;
+}
+
 void decoder_feed_token(struct decoder_run *run, size_t at, const char *text, size_t length) {
     decoder_feed(run, at, text, length);
     end_token(run, at);
@@ -112,20 +135,17 @@ static void feed_strip(struct decoder_run *run, size_t at, const char *text, siz
     }
 }
 
-static void keep_failure(struct decoder_run *run, enum status status) {
-    if (run->status == STATUS_OK) run->status = status;
-}
-
-/* *out: text with each match of the step's pattern replaced. */
-static void replace_matches(struct decoder_run *run, const struct decoder_step *step, const char *text,
-                            size_t length, struct text_buffer *out) {
+/* *out, which the next step is given: text with each match of the step's pattern replaced. */
+static void replace_matches(struct decoder_run *run, size_t at, const char *text, size_t length,
+                            struct text_buffer *out) {
+    const struct decoder_step *step = run->stages[at].step;
     struct regex_scan scan;
     size_t done = 0;
     bool found = true;
     enum status status = STATUS_OK;
     text_buffer_clear(out);
     regex_scan_init(&scan, step->regex, run->regex_run, text, length);
-    while (status == STATUS_OK && found && !out->failed) {
+    while (may_feed(run, at + 1, out->length)) {
         status = regex_scan_next(&scan, &found, &run->error);
         if (status != STATUS_OK || !found) break;
         text_buffer_append(out, text + done, scan.start - done);
@@ -202,7 +222,7 @@ static void end_bpe(struct decoder_run *run, size_t at) {
 
 static void end_replace(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
-    replace_matches(run, s->step, s->token.bytes ? s->token.bytes : "", s->token.length, &s->held);
+    replace_matches(run, at, s->token.bytes ? s->token.bytes : "", s->token.length, &s->held);
     decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
@@ -213,6 +233,8 @@ static void begin_joined(struct decoder_run *run, size_t at) {
 }
 
 void decoder_feed(struct decoder_run *run, size_t at, const char *text, size_t length) {
+    if (!may_feed(run, at, length)) return;
+    run->stages[at].fed += length;
     if (at == run->count) {
         text_buffer_append(&run->output, text, length);
         return;
@@ -242,7 +264,7 @@ void decoder_feed(struct decoder_run *run, size_t at, const char *text, size_t l
 }
 
 static void end_token(struct decoder_run *run, size_t at) {
-    if (at == run->count) return;
+    if (at == run->count || run->status != STATUS_OK) return;
     struct stage *s = &run->stages[at];
     switch (s->step->kind) {
     case DECODER_BYTE_LEVEL:
@@ -328,8 +350,8 @@ static void end_text(struct decoder_run *run, size_t at) {
 static enum status create(size_t count, bool has_regex, struct decoder_run **out, struct error *e) {
     struct decoder_run *run = calloc(1, sizeof *run);
     if (!run) return text_no_memory(e);
-    run->stages = calloc(count, sizeof *run->stages);
-    enum status status = run->stages || count == 0 ? STATUS_OK : text_no_memory(e);
+    run->stages = calloc(count + 1, sizeof *run->stages);
+    enum status status = run->stages ? STATUS_OK : text_no_memory(e);
     if (status == STATUS_OK && has_regex) status = regex_run_create(&run->regex_run, e);
     if (status != STATUS_OK) {
         decoder_run_destroy(run);
@@ -369,6 +391,8 @@ enum status decoder_run_copy(const struct decoder_run *other, struct decoder_run
     enum status status = create(other->count, other->regex_run, &run, e);
     if (status != STATUS_OK) return status;
     bool copied = true;
+    run->pushed = other->pushed;
+    run->stages[run->count].fed = other->stages[run->count].fed;
     for (size_t i = 0; i < run->count && copied; i++) copied = copy_stage(&run->stages[i], &other->stages[i]);
     if (!copied) {
         decoder_run_destroy(run);
@@ -402,7 +426,8 @@ static enum status outcome(struct decoder_run *run, struct error *e) {
 }
 
 enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e) {
-    if (run->status == STATUS_OK) decoder_feed_token(run, 0, content, length);
+    run->pushed += length + 1;
+    decoder_feed_token(run, 0, content, length);
     return outcome(run, e);
 }
 

@@ -29,12 +29,14 @@ struct stage {
     bool said;       /* SentencePiece, CTRL: the text has begun, and keeps its blanks from here on */
     /* Strip: characters taken at the start of the token, and those held back at its end. */
     int64_t stripped, trailing;
+    size_t fed; /* bytes that came to the step, in all tokens */
     struct moses_state moses;
 };
 
 struct decoder_run {
-    struct stage *stages; /* [count] */
+    struct stage *stages; /* [count], and one behind them that only counts what comes to the output */
     size_t count;
+    size_t pushed; /* bytes of all tokens, and one for each: an empty one may become a blank */
     struct text_buffer output, work, other;
     struct regex_run *regex_run;
     enum status status; /* the first failure, */

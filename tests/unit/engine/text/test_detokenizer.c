@@ -101,7 +101,7 @@ static void test_every_tokenizer(void **state) {
 }
 
 static struct tokenizer *open_bytes(const char *decoder) {
-    char text[1024];
+    char text[8192];
     snprintf(
         text, sizeof text,
         "{'added_tokens': [{'id': 7, 'content': '<end>', 'special': true}], 'decoder': %s, 'model': {'type': "
@@ -209,6 +209,81 @@ static void test_nothing_is_lost_without_tokens(void **state) {
     tokenizer_close(t);
 }
 
+#define GROWS_TWICE(pattern) "{'type': 'Replace', 'pattern': {" pattern "}, 'content': 'aa'}"
+
+static struct tokenizer *open_growing(const char *first, const char *step, int steps) {
+    char decoder[4096];
+    int length = snprintf(decoder, sizeof decoder, "{'type': 'Sequence', 'decoders': [%s", first);
+    for (int i = 0; i < steps; i++)
+        length += snprintf(decoder + length, sizeof decoder - (size_t)length, "%s, ", step);
+    snprintf(decoder + length, sizeof decoder - (size_t)length,
+             "{'type': 'Replace', 'pattern': {'Regex': 'a+'}, 'content': 'b'}]}");
+    return open_bytes(decoder);
+}
+
+/* So many of the token "a", and the end: UNSUPPORTED, with these words. */
+static void expect_failure(const struct tokenizer *t, int count, const char *words) {
+    struct error e = {0};
+    struct detokenizer *d;
+    const char *text;
+    size_t length;
+    enum status status = STATUS_OK;
+    assert_ok(detokenizer_create(t, NULL, 0, false, &d, &e));
+    for (int i = 0; status == STATUS_OK && i < count; i++)
+        status = detokenizer_push(d, 0, &text, &length, &e);
+    if (status == STATUS_OK) status = detokenizer_finish(d, &text, &length, &e);
+    assert_int_equal(status, STATUS_UNSUPPORTED);
+    assert_int_equal(e.code, STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, words));
+    detokenizer_destroy(d);
+}
+
+/* A text that grows much is refused between the steps, though the last would make it short again. */
+static void test_growth_between_steps(void **state) {
+    (void)state;
+    static const char *const steps[] = {GROWS_TWICE("'String': 'a'"), GROWS_TWICE("'Regex': '[a]'")};
+    for (size_t i = 0; i < 4; i++) {
+        struct tokenizer *t = open_growing(i < 2 ? "" : "{'type': 'Fuse'}, ", steps[i % 2], 20);
+        expect_failure(t, 1, "the decoder makes more than");
+        tokenizer_close(t);
+    }
+}
+
+static void test_runaway_pattern(void **state) {
+    (void)state;
+    struct tokenizer *t =
+        open_bytes("{'type': 'Sequence', 'decoders': [{'type': 'Fuse'}, {'type': 'Replace', "
+                   "'pattern': {'Regex': '(?:a|aa)+[xy]'}, 'content': ''}]}");
+    expect_failure(t, 200, "takes too long");
+    tokenizer_close(t);
+}
+
+/* An empty token has no bytes that could grow, but a blank may come before it. */
+static void test_blanks_before_empty_tokens(void **state) {
+    (void)state;
+    enum { TOKENS = 20000 };
+    struct error e = {0};
+    struct detokenizer *d;
+    struct tokenizer *t = build_tokenizer("{'model': {'type': 'WordLevel', 'vocab': {'': 0}}}");
+    assert_ok(detokenizer_create(t, NULL, 0, false, &d, &e));
+    for (int i = 0; i < TOKENS; i++) expect_push(d, 0, i > 0 ? " " : "");
+    expect_finish(d, "");
+    tokenizer_close(t);
+}
+
+/* What a token may become is the more, the more came before it: a text of any length grows by the same. */
+static void test_growth_of_a_long_text(void **state) {
+    (void)state;
+    enum { TOKENS = 20000 };
+    struct error e = {0};
+    struct tokenizer *t = open_growing("", GROWS_TWICE("'String': 'a'"), 5);
+    struct detokenizer *d;
+    assert_ok(detokenizer_create(t, NULL, 0, false, &d, &e));
+    for (int i = 0; i < TOKENS; i++) expect_push(d, 0, "b");
+    expect_finish(d, "");
+    tokenizer_close(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_tokenizer),
@@ -216,6 +291,10 @@ int main(void) {
         cmocka_unit_test(test_prompt_that_ends_within_a_character),
         cmocka_unit_test(test_the_prompts_own_text_is_not_said_again),
         cmocka_unit_test(test_nothing_is_lost_without_tokens),
+        cmocka_unit_test(test_growth_between_steps),
+        cmocka_unit_test(test_growth_of_a_long_text),
+        cmocka_unit_test(test_runaway_pattern),
+        cmocka_unit_test(test_blanks_before_empty_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

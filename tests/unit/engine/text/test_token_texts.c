@@ -179,6 +179,25 @@ static void decoders_that_join_words_are_known(void **state) {
     }
 }
 
+/* A token's text that the decoder can't make is no name: the same would end every answer with that token. */
+static void a_decoder_that_fails_is_refused(void **state) {
+    (void)state;
+    struct table t;
+    struct error e = {0};
+    char content[5001], json[6000];
+    memset(content, 'x', sizeof content - 1);
+    content[sizeof content - 1] = '\0';
+    snprintf(json, sizeof json,
+             "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"b\":0,\"a\":600},\"merges\":[]},\"decoder\":"
+             "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"%s\"}}",
+             content);
+    assert_ok(tokenizer_open_text(json, strlen(json), "tokenizer.json", &t.tokenizer, &e));
+    assert_ok(workers_create(2, &t.workers, &e));
+    assert_int_equal(token_texts_init(&t.texts, t.tokenizer, t.workers, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "token 600: the decoder makes more than"));
+    close_table(&t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(byte_level_bytes_that_are_no_text_are_escaped),
@@ -188,6 +207,7 @@ int main(void) {
         cmocka_unit_test(bytes_are_those_of_the_midst_of_a_text),
         cmocka_unit_test(bytes_of_tokens_make_the_text),
         cmocka_unit_test(decoders_that_join_words_are_known),
+        cmocka_unit_test(a_decoder_that_fails_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
