@@ -10,7 +10,8 @@
 #include "engine/text/unicode/unicode.h"
 
 /* A match of the patterns in use takes a few steps a character; a run of a million blanks backtracks a
- * million times. */
+ * million times. JIT takes it for no step when a repeat of one character gives one back: a pattern like
+ * "[a-z]*e[a-z]*[!?]" can take the square of a text's length. */
 enum {
     STEPS_PER_MATCH_MAX = 10 * 1000 * 1000,
     JIT_STACK_FIRST = 32 * 1024,

@@ -1,7 +1,7 @@
 /* Regular expressions of tokenizer files. They are in Oniguruma's dialect; regex_translate.c says which part
  * of it is understood and rewrites it for PCRE2, the rest is refused. A compiled regex is immutable; every
- * user matches with a regex_run of its own. No match can hang: the steps and the memory of one are limited, and
- * the processor's time of a whole run. */
+ * user matches with a regex_run of its own. No match goes on without end: the steps and the memory of one are
+ * limited, and the processor's time of a whole run, which is looked at between matches. */
 #pragma once
 
 #include <stdbool.h>
