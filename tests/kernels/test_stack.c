@@ -29,7 +29,7 @@ static void *run_kernels(void *table) {
         scene_destroy(&s);
     }
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        struct gemm_case p = case_create(&r, type, 520, 1100, 50, false);
+        struct gemm_case p = case_create(&r, type, 512, 2112, 50, false);
         free(case_run(&p, k));
         case_destroy(&p);
     }
@@ -61,6 +61,7 @@ static size_t stack_of(const struct kernel_table *table) {
 static void test_stack_of_every_table(void **state) {
     (void)state;
     if (SANITIZED || !OPTIMIZED) skip(); /* frames are larger */
+    if (TEST_SHARE) skip();              /* emulated it takes a minute */
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     const size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
