@@ -212,6 +212,7 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
         strip_prefetch_first(m->base.prefetch);
 }
 
+/* Whether so many rows are worth unpacking or keeping weights for them. */
 VECTOR_INLINE bool lowp_prepares(const struct lowp_gemm *m, const struct lowp_kernel *kernel, size_t rows) {
     const bool strip = kernel->few_strip_rows && !kernel_columns_are_all(kernel_columns(&m->base));
     return (kernel->unpack || kernel->first) && rows > (strip ? kernel->few_strip_rows : kernel->few_rows);

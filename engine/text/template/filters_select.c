@@ -42,6 +42,7 @@ static bool map_filter(struct render *r, const struct list *elements, const stru
     return true;
 }
 
+/* As its stack counts beside that of others. */
 enum { MAP_LEVELS = 2 };
 
 static bool map(struct render *r, const struct value *v, const struct arguments *a, struct value *out) {
