@@ -118,10 +118,10 @@ static const float *weight_scales(const struct group *g, size_t panel) {
     return (const float *)(const void *)(panel_of(g, panel) + g->padded * KERNEL_PANEL);
 }
 
-VECTOR_INLINE void run_slice(const struct group *g, size_t panel, const struct slice *slice,
+VECTOR_INLINE void run_slice(const struct group *g, enum weight_type type, size_t panel, const struct slice *slice,
                              struct sums *sums, struct unpacked *unpacked) {
     struct unit unit = {.slice = slice,
-                        .waits = g->type == WEIGHT_TYPE_BF16 && g->passes == 1,
+                        .waits = type == WEIGHT_TYPE_BF16 && g->passes == 1,
                         .unpacked = unpacked,
                         .ring = g->passes == 1 ? RING_BLOCKS : UNPACKED_BLOCKS};
     for (size_t pass = 0; pass < g->passes; pass++) {
@@ -130,30 +130,30 @@ VECTOR_INLINE void run_slice(const struct group *g, size_t panel, const struct s
         if (slice->first == 0) {
             pass_init(unit.pass, g->row_first, g->row_end, g->row_first + pass * 2 * TILE_ROWS);
             unit.pass->column = (g->panel_first + panel) * KERNEL_PANEL;
-            if (g->type != WEIGHT_TYPE_BF16) unit.pass->weight_scales = weight_scales(g, panel);
+            if (type != WEIGHT_TYPE_BF16) unit.pass->weight_scales = weight_scales(g, panel);
         }
-        run_pass(&sums->pipeline, g->type, &unit, prefetch_of(g, panel, slice, pass));
+        run_pass(&sums->pipeline, type, &unit, prefetch_of(g, panel, slice, pass));
     }
 }
 
-VECTOR_INLINE void run_group(const struct group *g, struct sums *sums, struct unpacked *unpacked) {
+VECTOR_INLINE void run_group(const struct group *g, enum weight_type type, struct sums *sums, struct unpacked *unpacked) {
     for (size_t block = 0; block < g->blocks; block += g->slice_blocks)
         for (size_t panel = 0; panel < g->panels; panel++) {
             const struct slice slice = slice_of(g, panel, block);
-            run_slice(g, panel, &slice, sums, unpacked);
+            run_slice(g, type, panel, &slice, sums, unpacked);
         }
     sums->next = (sums->next + g->panels * g->passes) % sums->ring;
 }
 
 /* Rows of a chunk by all panels. */
-VECTOR_INLINE void gemm_chunk(struct group *g, size_t panel_first, size_t panel_count,
+VECTOR_INLINE void gemm_chunk(struct group *g, enum weight_type type, size_t panel_first, size_t panel_count,
                               const unsigned char *after, struct sums *sums, struct unpacked *unpacked) {
     const size_t panel_end = panel_first + panel_count, rows = g->row_end - g->row_first;
-    const size_t few = g->type == WEIGHT_TYPE_INT8 ? 3 : 2, most = (sums->room - few + 1) / g->passes;
+    const size_t few = type == WEIGHT_TYPE_INT8 ? 3 : 2, most = (sums->room - few + 1) / g->passes;
     struct pipeline *p = &sums->pipeline;
     p->m = g->m;
     p->padded = g->padded;
-    p->row_bytes = kernel_row_bytes(g->type, g->padded);
+    p->row_bytes = kernel_row_bytes(type, g->padded);
     p->held = NULL;
     p->ended = p->due = p->group.pass = NULL;
     sums->ring = g->slice_blocks >= g->blocks ? few : sums->room;
@@ -163,9 +163,9 @@ VECTOR_INLINE void gemm_chunk(struct group *g, size_t panel_first, size_t panel_
         const size_t left = panel_end - g->panel_first;
         g->panels = left < most ? left : most;
         g->after = g->panels < left ? panel_of(g, g->panels) : after;
-        run_group(g, sums, unpacked);
+        run_group(g, type, sums, unpacked);
     }
-    finish_pipeline(p, g->type);
+    finish_pipeline(p, type);
 }
 
 /* Chunks follow one another by the same panels. */
@@ -177,7 +177,7 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
         rows = (row_count + chunks - 1) / chunks;
         struct group group = group_of(m, type, row_first, rows);
         const unsigned char *first = m->panels + panel_first * group.panel_bytes;
-        gemm_chunk(&group, panel_first, panel_count, chunks > 1 ? first : m->base.prefetch, sums, unpacked);
+        gemm_chunk(&group, type, panel_first, panel_count, chunks > 1 ? first : m->base.prefetch, sums, unpacked);
     }
 }
 
