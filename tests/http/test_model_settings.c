@@ -260,10 +260,32 @@ static void test_commands_and_unknown_keys(void **state) {
     test_folder_remove(folder);
 }
 
+/* Said where it helps, and only there: with AMX, of a cache that attention by AMX does not read. */
+static void test_hint_of_a_faster_cache(void **state) {
+    (void)state;
+    char *folder = make_folder("gpt2", "use_cache", json_true(), NULL);
+    const char *const types[] = {"f32", "f16", "bf16", "int8"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct daemon d;
+        start(&d, folder, FLAGS("--kv-type", types[i]));
+        json_t *version = get(&d, "/version");
+        const char *isa = json_string_value(json_object_get(version, "isa"));
+        assert_non_null(isa);
+        if (strcmp(isa, "amx") == 0 && strcmp(types[i], "f16") == 0)
+            assert_logged(&d, "with kv-type bf16 attention over prompts runs on AMX");
+        else
+            assert_not_logged(&d, "kv-type bf16");
+        json_decref(version);
+        daemon_stop(&d);
+    }
+    test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_a_form_that_there_is_not),
+        cmocka_unit_test(test_hint_of_a_faster_cache),
         cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_a_longer_context),
         cmocka_unit_test(test_defaults_of_the_model),
