@@ -133,17 +133,19 @@ VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_t
 }
 
 /* A part of k by a block of rows, in tiles of nearly the same height; meanwhile the next part, of as many
- * bytes, is prefetched. A single tile prefetches on its own. */
+ * bytes, is prefetched. A single tile prefetches on its own, as does a strip: from `strip` on, or NULL. */
 VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp_kernel *kernel,
-                                   const struct lowp_part *part, const void *next, size_t bytes,
-                                   float (*sums)[KERNEL_PANEL]) {
+                                   const struct lowp_part *part, const void *next, const unsigned char *strip,
+                                   size_t bytes, float (*sums)[KERNEL_PANEL]) {
     size_t tiles = (b->rows + kernel->tile_rows - 1) / kernel->tile_rows;
     const unsigned char *x = b->m->x + b->row * b->row_bytes;
     const bool whole = kernel_columns_are_all(part->columns);
     if (whole && tiles == 1 && b->rows > LOWP_SINGLE_ROWS(kernel)) tiles = 2;
-    struct weight_prefetch prefetch =
-        whole ? weight_prefetch_of(tiles > 1 ? next : NULL, bytes, tiles)
-              : weight_prefetch_of_strip(part->weights + part->columns.first * 4, bytes);
+    struct weight_prefetch prefetch = {0};
+    if (whole)
+        prefetch = weight_prefetch_of(tiles > 1 ? next : NULL, bytes, tiles);
+    else if (strip)
+        prefetch = weight_prefetch_of_strip(strip + part->columns.first * 4, bytes);
     const bool complete = part->end == part->padded,
                ahead = complete && kernel->prefetches_output && b->rows > LOWP_NEAR_ROWS;
     for (size_t r = 0, height; r < b->rows; r += height, tiles--) {
@@ -183,11 +185,13 @@ VECTOR_INLINE void lowp_block_run(const struct lowp_block *b, const struct lowp_
         const unsigned char *next = lowp_part_of(kernel->type, panel, padded, k + count, 0).weights;
         const size_t bytes = (size_t)(next - part.weights);
         const bool last = part.end == padded;
+        const unsigned char *strip = part.weights;
         if (kernel->unpack) {
             kernel->unpack(&part, unpacked);
             part.weights = unpacked;
+            strip = last ? NULL : next; /* that of this part has been read */
         }
-        lowp_block_part(b, kernel, &part, last ? after : first ? next : NULL, bytes, sums);
+        lowp_block_part(b, kernel, &part, last ? after : first ? next : NULL, strip, bytes, sums);
     }
 }
 
