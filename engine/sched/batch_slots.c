@@ -136,7 +136,6 @@ static void part_from_lost_leaders(struct scheduler *s) {
 struct prefix_match {
     struct kv_prefix_cursor cursor;
     size_t pages; /* in s->matched */
-    size_t idle;  /* of which nobody holds: taking them takes what is available */
 };
 
 /* Whether it has to compute all rows: those of a prompt that is scored, or whose mean is taken, from its start on. */
@@ -152,7 +151,6 @@ static struct prefix_match match_prefix(struct scheduler *s, const struct sequen
     if (!pool->prefix || looks_nothing_up(q)) return match;
     size_t most = sequence_spare_rows(q) / s->options.rules.page_tokens;
     match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.cursor, s->matched);
-    for (size_t i = 0; i < match.pages; i++) match.idle += pool->references[s->matched[i]] == 0;
     return match;
 }
 
@@ -173,23 +171,65 @@ static void lead(struct sequence *q) {
     if (r->choices > 1 && !r->leader && sequence_generated(q) == 0) r->leader = q;
 }
 
-static bool fits(const struct scheduler *s, size_t needed) {
-    return batch_admits(&s->options.limits, s->running_count, available_pages(s), needed);
+/* Pages that one needs beside those of s->matched that it adopts. Of these, those that nobody holds are taken, too. */
+static size_t pages_missing(const struct scheduler *s, size_t wanted, size_t matched) {
+    size_t idle = 0;
+    for (size_t i = 0; i < matched; i++) idle += s->options.pool->references[s->matched[i]] == 0;
+    return wanted - matched + idle;
 }
 
-/* Whether so many pages are there for it, if others outside of the batch give theirs. */
-static bool find_pages(struct scheduler *s, const struct sequence *q, size_t needed) {
-    while (!fits(s, needed))
-        if (!strip_last(s, q)) return false;
+static bool fits(const struct scheduler *s, size_t wanted, size_t matched, size_t lent) {
+    return batch_admits(&s->options.limits, s->running_count, available_pages(s) + lent,
+                        pages_missing(s, wanted, matched));
+}
+
+/* As if it had given its pages; returns how many of them nobody else holds. */
+static size_t lend_pages(const struct scheduler *s, const struct sequence *q) {
+    size_t lent = 0;
+    for (size_t i = 0; i < q->table.count; i++) lent += --s->options.pool->references[q->table.pages[i]] == 0;
+    return lent;
+}
+
+static size_t take_back_pages(const struct scheduler *s, const struct sequence *q) {
+    for (size_t i = 0; i < q->table.count; i++) s->options.pool->references[q->table.pages[i]]++;
+    return 0;
+}
+
+/* Of those that strip_last() may take from. */
+static size_t of_others(const struct scheduler *s, const struct sequence *except,
+                        size_t (*act)(const struct scheduler *, const struct sequence *)) {
+    static const enum scheduler_queue having_pages[] = {QUEUE_BACKPRESSURED, QUEUE_RESUMED};
+    size_t sum = 0;
+    for (int i = 0; i < 2; i++)
+        for (const struct sequence *q = s->queues[having_pages[i]].first; q; q = q->next)
+            if (q != except) sum += act(s, q);
+    return sum;
+}
+
+/* Whether it could be let in if all others outside of the batch gave their pages. */
+static bool would_fit(const struct scheduler *s, const struct sequence *q, size_t wanted, size_t matched) {
+    size_t lent = of_others(s, q, lend_pages);
+    bool found = fits(s, wanted, matched, lent);
+    of_others(s, q, take_back_pages);
+    return found;
+}
+
+/* Whether so many pages are there for it, of which s->matched has the first; others outside of the batch give theirs for it,
+ * but none for one that has to wait all the same. */
+static bool find_pages(struct scheduler *s, const struct sequence *q, size_t wanted, size_t matched) {
+    if (fits(s, wanted, matched, 0)) return true;
+    if (!would_fit(s, q, wanted, matched)) return false;
+    while (!fits(s, wanted, matched, 0)) {
+        bool any = strip_last(s, q);
+        assert(any);
+        (void)any;
+    }
     return true;
 }
 
 static bool begin(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     struct prefix_match match = match_prefix(s, q);
-    while (!fits(s, pages_for(s, sequence_target(q)) - match.pages + match.idle)) {
-        if (!strip_last(s, q)) return false;
-        match = match_prefix(s, q); /* pages that were held may be idle now */
-    }
+    if (!find_pages(s, q, pages_for(s, sequence_target(q)), match.pages)) return false;
     kv_table_adopt(&q->table, s->options.pool, s->matched, match.pages);
     reserve(s, q, sequence_target(q));
     q->cursor = match.cursor;
@@ -203,7 +243,7 @@ static bool begin(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
 
 static bool go_on(struct scheduler *s, struct sequence *q) {
     size_t target = sequence_target(q);
-    if (!find_pages(s, q, pages_for(s, target) - q->table.count)) return false;
+    if (!find_pages(s, q, pages_for(s, target) - q->table.count, 0)) return false;
     reserve(s, q, target);
     lead(q);
     bool decodes = sequence_generated(q) > 0 && q->computed + 1 == q->count;
@@ -220,7 +260,7 @@ static bool can_join(const struct sequence *q) {
 /* The page for the copy is held in its table meanwhile; whose content it is shows when it is forked. */
 static bool join(struct scheduler *s, struct sequence *q) {
     size_t tail = q->count % s->options.rules.page_tokens;
-    if (!find_pages(s, q, tail != 0)) return false;
+    if (!find_pages(s, q, tail != 0, 0)) return false;
     reserve(s, q, tail);
     sets_give_slot(s, q, SEQUENCE_JOINING);
     return true;

@@ -239,6 +239,41 @@ static void pages_of_slow_readers_are_taken_when_others_need_them(void **state) 
     stop();
 }
 
+/* Who came last has to wait for the one that runs, whatever a slow reader gives: it keeps its pages, and so it is where the
+ * slow one is read again and has no place yet. */
+static void nobody_gives_pages_for_one_that_has_to_wait_all_the_same(void **state) {
+    (void)state;
+    static struct collected slow, quick, last;
+    for (int resumed = 0; resumed < 2; resumed++) {
+        start(10, 120, two_places_no_index);
+        int32_t *ids = ids_of(110, 4);
+        begin(&slow, fake_prompt(ids, 30, 20)); /* 3 pages */
+        turn_for(20, NULL, 0);
+        assert_int_equal(figures().backpressured, 1);
+        begin(&quick, fake_prompt(ids, 50, 50)); /* 4 pages, then 7 */
+        turn_for(3, &quick, 1);
+        assert_int_equal(figures().kv_pages_used, 3 + 4);
+        struct engine_prompt behind = fake_prompt(ids, 110, 5); /* 7 pages */
+        behind.priority = resumed ? -1 : 0;
+        begin(&last, behind);
+        if (resumed) collect_some(&slow, SIZE_MAX);
+        turn_for(5, &quick, 1);
+        assert_int_equal(figures().running, 1);
+        assert_int_equal(figures().preemptions, 0);
+        assert_int_equal(slow.request->sequences[0].table.count, 3);
+        read_to_end(&quick);
+        read_to_end(&last);
+        read_to_end(&slow);
+        expect_greedy(&quick.choices[0], ids, 50, 50);
+        expect_greedy(&last.choices[0], ids, 110, 5);
+        expect_greedy(&slow.choices[0], ids, 30, 20);
+        collect_release(&slow);
+        collect_release(&quick);
+        collect_release(&last);
+        stop();
+    }
+}
+
 /* It comes back before those that came after it, and as soon as there is a place. */
 static void who_is_read_again_comes_back_by_rank(void **state) {
     (void)state;
@@ -381,6 +416,7 @@ int main(void) {
         cmocka_unit_test(preempted_leaders_lead_again),
         cmocka_unit_test(slow_readers_leave_their_places_and_keep_their_pages),
         cmocka_unit_test(pages_of_slow_readers_are_taken_when_others_need_them),
+        cmocka_unit_test(nobody_gives_pages_for_one_that_has_to_wait_all_the_same),
         cmocka_unit_test(who_is_read_again_comes_back_by_rank),
         cmocka_unit_test(few_may_be_set_aside),
         cmocka_unit_test(clients_take_turns),
