@@ -77,6 +77,22 @@ static enum status add_whole(struct lora *l, const struct tensor *t, const char 
     return STATUS_OK;
 }
 
+/* With "bias": "all" PEFT saves the bias of a module that is saved whole three times: under its own name, which is the one
+ * that it reads again, and under those of its wrapper, as what was trained and as what the base has. */
+static bool is_spare(const struct lora *l, const struct tensor *t, const char *name) {
+    static const char *const wrapped[] = {".modules_to_save.", ".original_module."};
+    char module[LORA_NAME_MAX], own[2 * LORA_NAME_MAX];
+    for (size_t i = 0; i < sizeof wrapped / sizeof *wrapped; i++) {
+        const char *at = strstr(name, wrapped[i]);
+        if (!at) continue;
+        snprintf(module, sizeof module, "%.*s", (int)(at - name), name);
+        snprintf(own, sizeof own, "%.*s%s.%s", (int)(name - t->name), t->name, module,
+                 at + strlen(wrapped[i]));
+        if (lora_config_saves(&l->config, module) && checkpoint_find(l->file, own)) return true;
+    }
+    return false;
+}
+
 static enum status add_tensor(struct lora *l, const struct tensor *t, struct error *e) {
     char place[LORA_NAME_MAX];
     const char *name = t->name;
@@ -97,7 +113,7 @@ static enum status add_tensor(struct lora *l, const struct tensor *t, struct err
         return error_set(e, STATUS_UNSUPPORTED, lora_place(t, place),
                          "is not a known part of an adapter: expected lora_A.weight, lora_B.weight, "
                          "lora_embedding_A, lora_embedding_B, or a tensor of the base");
-    return add_whole(l, t, name, e);
+    return is_spare(l, t, name) ? STATUS_OK : add_whole(l, t, name, e);
 }
 
 static enum status check_pairs(const struct lora *l, struct error *e) {

@@ -39,6 +39,8 @@ VARIANTS = {
     "gpt2-tied-head": ("gpt2", dict(target_modules=["lm_head", "attn.c_proj"]), torch.float16),
     "gpt2-saved": ("gpt2", dict(target_modules=["mlp.c_proj"], modules_to_save=["lm_head", "wte", "ln_f", "ln_2"]), torch.float16),
     "gpt2-saved-table": ("gpt2", dict(target_modules=["c_attn"], modules_to_save=["wte"]), torch.float16),
+    "gpt2-saved-biases": ("gpt2", dict(target_modules=["c_attn"], bias="all", modules_to_save=["ln_f", "ln_1", "mlp.c_fc"]),
+                          torch.float16),
     "gpt2-untied": ("gpt2-unscaled-untied", dict(target_modules=["lm_head", "wte", "c_attn"]), torch.float16),
     "gpt_neox-regex": ("gpt_neox", dict(target_modules=r".*\.(query_key_value|dense(_h_to_4h)?)"), "bin"),
     "gpt_neox-saved-head": ("gpt_neox", dict(target_modules=["dense_4h_to_h"], modules_to_save=["embed_out"]), torch.bfloat16),

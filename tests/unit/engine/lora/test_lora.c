@@ -81,6 +81,16 @@ static const struct {
     {UNTIED, ", 'modules_to_save': ['lm_head', 'ln_f']",
      "base_model.model.lm_head.weight F32 5 4;" M "ln_f.weight F32 4;" M "ln_f.bias F32 4;", NULL},
     {TIED, ", 'bias': 'all'", ATTN M "h.0.attn.c_attn.base_layer.bias F32 12;", NULL},
+    /* the bias of a module that is saved whole, as PEFT saves it with that of all others: three times */
+    {TIED, ", 'bias': 'all', 'modules_to_save': ['ln_f']",
+     ATTN M "ln_f.weight F32 4;" M "ln_f.bias F32 4;" M "ln_f.modules_to_save.bias F32 4;" M
+            "ln_f.original_module.bias F32 4;",
+     NULL},
+    {TIED, ", 'bias': 'all', 'modules_to_save': ['ln_f']",
+     ATTN M "ln_f.weight F32 4;" M "ln_f.original_module.bias F32 4;",
+     "original_module.bias|matches no weight"},
+    {TIED, ", 'bias': 'all'", ATTN M "ln_f.bias F32 4;" M "ln_f.original_module.bias F32 4;",
+     "original_module.bias|matches no weight"},
     /* no weight of the model */
     {TIED, "", M "h.1.attn.c_attn.lora_A.weight F32 2 4;" M "h.1.attn.c_attn.lora_B.weight F32 12 2;",
      "h.1.attn.c_attn.lora_A|matches no weight"},
