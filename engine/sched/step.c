@@ -380,11 +380,12 @@ static void follow_grammar(struct sequence *q, const struct step_row *row,
     }
 }
 
-/* Whether the draft behind the row is what it sampled, and that one's row is of use: it is not where its mask takes too much
- * for now, or where the text may have ended. */
+/* Whether the draft behind the row is what it sampled, and that one's row is of use: it is not where the text may have ended,
+ * and not where it failed, for want of memory or since its mask takes too much for now. Then the draft is dropped, and the
+ * row computed again by itself: only that may fail the sequence, as it would without drafts. */
 static bool next_holds(const struct sequence *q, const struct step_row *row, bool *is_right) {
     *is_right = row->drafts > 0 && q->tokens[q->count] == row->id;
-    return *is_right && !row->is_unsettled && row[1].status != STATUS_BUSY;
+    return *is_right && !row->is_unsettled && row[1].status == STATUS_OK;
 }
 
 /* Whether the next row of the sequence holds. */

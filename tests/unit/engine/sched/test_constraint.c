@@ -172,6 +172,53 @@ static void want_of_memory_is_told_as_such(void **state) {
     assert_true(of_grammar > 0);
 }
 
+/* A grammar that nobody has read yet, of which an allocation fails. false: all have been. *dropped: of a row that decides on
+ * a draft, in a step that then goes on by itself. */
+static bool drafts_fail_for_want_of_memory(size_t allocation, size_t *dropped) {
+    struct fake_grammars fresh;
+    struct engine_request *request;
+    struct engine_event event;
+    struct error e;
+    bool ended = false, of_draft = false, of_first = false;
+    size_t length = 0;
+    fake_grammars_init(&fresh, grammar_texts, 3);
+    start(16, 200, drafting);
+    struct engine_prompt prompt = constrained(0, 100);
+    prompt.grammar = fresh.items[0];
+    assert_ok(scheduler_submit(scheduler, &prompt, 1, &request, &e));
+    failing_malloc_arm(allocation);
+    for (int turns = 0; !ended && turns < 1000; turns++) {
+        scheduler_turn(scheduler);
+        const struct step *step = &scheduler->step;
+        for (size_t i = 0; i < step->row_count; i++)
+            *(i ? &of_draft : &of_first) |= step->rows[i].status == STATUS_NO_MEMORY;
+        while (scheduler_next_event(request, &event)) {
+            memcpy(said + length, event.text, event.text_length);
+            length += event.text_length;
+            if (event.kind == ENGINE_EVENT_FINISHED) end = event, ended = true;
+        }
+    }
+    bool has_failed = failing_malloc_disarm();
+    said[length] = '\0';
+    assert_true(ended);
+    if (of_draft && !of_first) {
+        assert_int_equal(end.finish, ENGINE_FINISH_STOP);
+        assert_int_equal(length, 25);
+        ++*dropped;
+    }
+    scheduler_release(request);
+    stop();
+    fake_grammars_deinit(&fresh);
+    return has_failed;
+}
+
+static void a_draft_without_memory_is_dropped(void **state) {
+    (void)state;
+    size_t allocation = 1, dropped = 0;
+    while (drafts_fail_for_want_of_memory(allocation, &dropped)) allocation++;
+    assert_true(dropped > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_to_which_nothing_can_be_added_ends),
@@ -179,6 +226,7 @@ int main(void) {
         cmocka_unit_test(an_end_token_may_come_where_the_text_may_end),
         cmocka_unit_test(what_is_certain_takes_fewer_steps),
         cmocka_unit_test(want_of_memory_is_told_as_such),
+        cmocka_unit_test(a_draft_without_memory_is_dropped),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
