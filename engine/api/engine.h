@@ -177,6 +177,9 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
  * nothing: the texts of all are made when the model is loaded. */
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
 
+/* Whether it is a special token, which a text is without where those are skipped. */
+bool engine_token_is_special(const struct engine *engine, int32_t id);
+
 /* What engine_sampling.bans says for none of these words to come. The caller frees with engine_bans_destroy; nothing is
  * left after an error. STATUS_INVALID_ARGUMENT: there is a word without a token, or of blanks alone, and e->text begins
  * with "has"; no tokenizer. Words may be long: not on the loop. */

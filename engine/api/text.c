@@ -116,3 +116,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length) {
     return token_texts_get(&engine->texts, id, length);
 }
+
+bool engine_token_is_special(const struct engine *engine, int32_t id) {
+    return engine->tokenizer && tokenizer_is_special(engine->tokenizer, id);
+}

@@ -18,7 +18,8 @@ void choice_clear(struct choice *c) {
     bytes_clear(&c->top_logprobs);
     bytes_clear(&c->text_offsets);
     bytes_clear(&c->table);
-    c->shown = c->characters = c->next_offset = 0;
+    c->shown = c->characters = 0;
+    c->place = (struct text_place){0};
     c->is_finished = false;
 }
 
@@ -52,10 +53,10 @@ static void add_row(struct bytes *table, const struct engine *engine, const stru
 
 static void add_logprob(struct choice *c, const struct engine *engine, const struct config *config,
                         const struct engine_event *event) {
-    const struct token_names names = {.engine = engine};
+    const struct token_names names = {.engine = engine, .skips_special = config->skip_special_tokens};
     const struct logprob_buffers to = {&c->tokens, &c->token_logprobs, &c->top_logprobs, &c->text_offsets};
     if (config->json)
-        text_logprobs_add(to, &names, config->logprobs, event, c->characters, &c->next_offset);
+        text_logprobs_add(to, &names, config->logprobs, event, c->characters, &c->place);
     else
         add_row(&c->table, engine, event, config->logprobs);
 }
@@ -78,8 +79,7 @@ enum status choice_add(struct choice *c, const struct engine *engine, const stru
     if (is_token && config->logprobs >= 0) add_logprob(c, engine, config, event);
     bytes_append(&c->text, event->text, event->text_length);
     c->characters += json_text_characters(event->text, event->text_length);
-    if (is_token)
-        c->next_offset = text_logprobs_next_offset(c->next_offset, c->characters, longest_stop(config));
+    if (is_token) text_logprobs_settle(&c->place, c->characters, longest_stop(config));
     if (event->kind == ENGINE_EVENT_FINISHED) {
         c->last = *event;
         c->is_finished = true;

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "engine/api/engine.h"
 #include "server/json/bytes.h"
+#include "server/logprobs/text_place.h"
 
 struct choice {
     struct bytes text;
@@ -15,8 +16,8 @@ struct choice {
     bool is_finished;
     /* With --logprobs: the elements of the lists that the API has, and lines for people. */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets, table;
-    size_t characters;  /* of the text */
-    size_t next_offset; /* where the text of the next token starts, in characters */
+    size_t characters;       /* of the text */
+    struct text_place place; /* behind the last token */
 };
 
 /* Empty again; keeps its storage. */

@@ -30,7 +30,8 @@ extern const struct answer_shape answer_shape_text, answer_shape_infill, answer_
 
 /* How the request wants tokens to be named. */
 static inline struct token_names answer_shape_token_names(const struct completion *c) {
-    return (struct token_names){c->engine, c->params.return_tokens_as_token_ids};
+    return (struct token_names){c->engine, c->params.return_tokens_as_token_ids,
+                                c->params.skip_special_tokens};
 }
 
 /* "name":[...] of elements, which are empty afterwards; before them those of the prompt, if it is not NULL. */

@@ -13,6 +13,7 @@
 #include "server/api/chat.h"
 #include "server/api/params.h"
 #include "server/json/bytes.h"
+#include "server/logprobs/text_place.h"
 
 /* "chatcmpl-", and the request's own or 32 hexadecimal digits. */
 #define COMPLETION_ID_SIZE (API_REQUEST_ID_BYTES_MAX + 12)
@@ -23,11 +24,11 @@ struct choice {
     struct bytes text;
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
     struct bytes token_ids;
-    struct bytes embedding; /* floats, as the engine has them; taken for at admission */
-    size_t charged;         /* of the buffers: what the completion has taken for them */
-    size_t characters;      /* of text given out so far */
-    size_t next_offset;     /* where the text of the next token starts, in characters */
-    double logprob_sum;     /* for best_of */
+    struct bytes embedding;  /* floats, as the engine has them; taken for at admission */
+    size_t charged;          /* of the buffers: what the completion has taken for them */
+    size_t characters;       /* of text given out so far */
+    struct text_place place; /* behind the last token */
+    double logprob_sum;      /* for best_of */
     uint32_t generated;
     bool begun, finished;
     bool written, ended; /* a chunk of it has been, the one that says how it ended */

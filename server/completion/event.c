@@ -46,10 +46,13 @@ static void write_prompt_logprob(struct prompt *p, const struct engine_event *ev
 
 /* With echo a choice begins with its prompt. */
 static void begin_choice(struct prompt *p, struct choice *choice) {
+    const struct token_names names = answer_shape_token_names(p->completion);
     choice->begun = true;
-    if (!p->completion->params.echo) return;
-    bytes_append(&choice->text, p->echo, p->echo_length);
-    choice->characters = choice->next_offset = p->echo_characters;
+    if (p->completion->params.echo) {
+        bytes_append(&choice->text, p->echo, p->echo_length);
+        choice->characters = p->echo_characters;
+    }
+    text_logprobs_begin(&choice->place, &names, p->ids, p->count, choice->characters);
 }
 
 /* What a token may be preceded by in the echo without having it itself: a blank of the decoder, if it is text, or what
@@ -121,8 +124,7 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     choice->generated++;
     bytes_append(&choice->text, event->text, event->text_length);
     choice->characters += json_text_characters(event->text, event->text_length);
-    choice->next_offset =
-        text_logprobs_next_offset(choice->next_offset, choice->characters, longest_stop(params));
+    text_logprobs_settle(&choice->place, choice->characters, longest_stop(params));
     if (params->return_token_ids) {
         json_write_separator(&choice->token_ids);
         bytes_integer(&choice->token_ids, event->id);

@@ -8,8 +8,7 @@ static void add_logprob(struct prompt *p, struct choice *choice, const struct en
     const struct token_names names = answer_shape_token_names(p->completion);
     const struct logprob_buffers to = {&choice->tokens, &choice->token_logprobs, &choice->top_logprobs,
                                        &choice->text_offsets};
-    text_logprobs_add(to, &names, p->completion->params.logprobs, event, choice->characters,
-                      &choice->next_offset);
+    text_logprobs_add(to, &names, p->completion->params.logprobs, event, choice->characters, &choice->place);
 }
 
 static void write_logprobs(struct bytes *out, const struct prompt *p, struct choice *choice) {

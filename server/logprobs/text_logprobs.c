@@ -58,18 +58,41 @@ static size_t find_start(const struct engine_event *event, const char *token, si
     return offset > expected ? offset : expected;
 }
 
-void text_logprobs_add(struct logprob_buffers to, const struct token_names *names, int64_t alternatives,
-                       const struct engine_event *event, size_t characters, size_t *offset) {
+/* Bytes that a token has in a text. */
+static size_t bytes_in_text(const struct token_names *names, int32_t id, char *out, bool *is_text) {
     size_t length;
-    const char *token = engine_token_text(names->engine, event->id, &length);
-    bool is_text = token_name_is_text(token, length);
-    size_t start = is_text ? find_start(event, token, length, characters, *offset) : *offset;
-    text_logprobs_write(to, names, alternatives, event, start);
-    *offset = start + (is_text ? json_text_characters(token, length) : 0);
+    const char *token = engine_token_text(names->engine, id, &length);
+    size_t count = token_name_bytes(token, length, out, is_text);
+    return names->skips_special && engine_token_is_special(names->engine, id) ? 0 : count;
 }
 
-size_t text_logprobs_next_offset(size_t offset, size_t characters, size_t longest_stop) {
-    size_t most = characters + longest_stop;
-    if (offset < characters) return characters;
-    return offset < most ? offset : most;
+void text_logprobs_add(struct logprob_buffers to, const struct token_names *names, int64_t alternatives,
+                       const struct engine_event *event, size_t characters, struct text_place *place) {
+    char bytes[TOKEN_TEXT_BYTES_MAX];
+    bool is_text;
+    size_t count = bytes_in_text(names, event->id, bytes, &is_text),
+           start = text_place_pass(place, bytes, count);
+    if (is_text) {
+        size_t found = find_start(event, bytes, count, characters, start);
+        place->offset += found - start;
+        if (count > 0) place->of_bytes = 0;
+        start = found;
+    } else {
+        place->of_bytes += place->offset - start;
+    }
+    text_logprobs_write(to, names, alternatives, event, start);
+}
+
+void text_logprobs_begin(struct text_place *place, const struct token_names *names, const int32_t *prompt,
+                         size_t count, size_t characters) {
+    char bytes[TOKEN_TEXT_BYTES_MAX];
+    bool is_text;
+    *place = (struct text_place){0};
+    for (size_t i = count > sizeof place->held ? count - sizeof place->held : 0; i < count; i++)
+        text_place_pass(place, bytes, bytes_in_text(names, prompt[i], bytes, &is_text));
+    place->offset = characters;
+}
+
+void text_logprobs_settle(struct text_place *place, size_t characters, size_t longest_stop) {
+    text_place_limit(place, characters, characters + longest_stop + place->of_bytes);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/json/bytes.h"
+#include "server/logprobs/text_place.h"
 #include "server/logprobs/token_name.h"
 
 /* The elements of the four lists. */
@@ -13,12 +14,16 @@ struct logprob_buffers {
 void text_logprobs_write(struct logprob_buffers to, const struct token_names *names, int64_t alternatives,
                          const struct engine_event *event, size_t offset);
 
-/* One generated token. characters: of the text before what comes with it. *offset: where its own text starts, as far as
- * is known before; then where it ends. */
-void text_logprobs_add(struct logprob_buffers to, const struct token_names *names, int64_t alternatives,
-                       const struct engine_event *event, size_t characters, size_t *offset);
+/* Where a text begins: behind so many characters that were echoed. What the last tokens of the prompt have of a character that
+ * is not whole comes with the first that is generated. */
+void text_logprobs_begin(struct text_place *place, const struct token_names *names, const int32_t *prompt,
+                         size_t count, size_t characters);
 
-/* Where the next token's text starts: `offset` as text_logprobs_add left it, and characters of the text with what came
- * with the token. Without stop strings nothing but incomplete characters is held back, so it is where the text ends;
- * with them it may lie up to the longest one's bytes further. */
-size_t text_logprobs_next_offset(size_t offset, size_t characters, size_t longest_stop);
+/* One generated token. characters: of the text before what comes with it. place: behind the token before. */
+void text_logprobs_add(struct logprob_buffers to, const struct token_names *names, int64_t alternatives,
+                       const struct engine_event *event, size_t characters, struct text_place *place);
+
+/* Behind each token, with the characters of the text and of what came with it. Without stop strings nothing but characters of
+ * bytes is held back, so the next token's text starts where the text ends; with them it may start up to the longest one's bytes
+ * further. */
+void text_logprobs_settle(struct text_place *place, size_t characters, size_t longest_stop);

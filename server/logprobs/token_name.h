@@ -13,7 +13,8 @@ enum { TOKEN_NAME_SIZE = 24 };
 /* By which names. */
 struct token_names {
     const struct engine *engine;
-    bool as_ids; /* "token_id:7", in place of texts */
+    bool as_ids;        /* "token_id:7", in place of texts */
+    bool skips_special; /* the text is without special tokens */
 };
 
 /* Its text, or its id in the caller's buffer. */

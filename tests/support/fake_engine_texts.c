@@ -142,3 +142,8 @@ const char *engine_token_text(const struct engine *engine, int32_t id, size_t *l
                                   : snprintf(out, sizeof *texts, "<%d>", (int)id));
     return out;
 }
+
+bool engine_token_is_special(const struct engine *engine, int32_t id) {
+    (void)engine;
+    return id >= FAKE_END;
+}

@@ -1,6 +1,7 @@
 /* Elements of `logprobs` from events by hand, over the fake engine's vocabulary. */
 #include "server/logprobs/text_logprobs.h"
 
+#include "server/json/write.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/test_support.h"
 
@@ -43,31 +44,65 @@ static void test_names_and_ids(void **state) {
     }
 }
 
-/* A byte that is no character alone is held back, and comes as U+FFFD with the next token. */
-static void test_where_texts_start(void **state) {
-    (void)state;
+/* Events one after another behind a text of three characters, whose stop strings may hold back so many bytes. */
+static void expect_starts(const struct engine_event *events, size_t count, const int32_t *prompt,
+                          size_t prompt_count, size_t longest_stop, const char *starts) {
     struct bytes lists[4] = {{0}};
     const struct logprob_buffers to = {&lists[0], &lists[1], &lists[2], &lists[3]};
-    const struct token_names names = {0};
-    const struct engine_event events[] = {
-        {.id = 0xe2, .text = "", .has_logprob = true},
-        {.id = 'a', .text = "\uFFFDa", .text_length = 4, .has_logprob = true},
-    };
-    size_t offset = 3;
-    text_logprobs_add(to, &names, 0, &events[0], 3, &offset);
-    offset = text_logprobs_next_offset(offset, 3, 0);
-    assert_int_equal(offset, 3);
-    text_logprobs_add(to, &names, 0, &events[1], 3, &offset);
-    assert_int_equal(text_logprobs_next_offset(offset, 5, 0), 5);
-    expect(lists, "\"bytes:\\\\xe2\",\"a\" 0.0,0.0 {\"bytes:\\\\xe2\":0.0},{\"a\":0.0} 3,4");
+    const struct token_names names = {.skips_special = true};
+    struct text_place place;
+    size_t characters = 3;
+    text_logprobs_begin(&place, &names, prompt, prompt_count, characters);
+    for (size_t i = 0; i < count; i++) {
+        text_logprobs_add(to, &names, 0, &events[i], characters, &place);
+        characters += json_text_characters(events[i].text, events[i].text_length);
+        text_logprobs_settle(&place, characters, longest_stop);
+    }
+    assert_int_equal(lists[3].length, strlen(starts));
+    assert_memory_equal(lists[3].data, starts, lists[3].length);
     for (size_t k = 0; k < 4; k++) bytes_deinit(&lists[k]);
 }
 
-static void test_text_that_a_stop_string_may_hold_back(void **state) {
+#define EVENT(token, said)                                                                                   \
+    { .id = token, .text = said, .text_length = sizeof said - 1 }
+
+/* A byte that is no character alone is held back, and comes as U+FFFD with the next token. */
+static void test_where_texts_start(void **state) {
     (void)state;
-    assert_int_equal(text_logprobs_next_offset(9, 5, 8), 9);
-    assert_int_equal(text_logprobs_next_offset(19, 5, 8), 13);
-    assert_int_equal(text_logprobs_next_offset(2, 5, 8), 5);
+    static const struct engine_event plain[] = {EVENT(0xe2, ""), EVENT('a', "\uFFFDa"), EVENT('b', "b")};
+    static const struct engine_event twice[] = {EVENT(0xe2, ""), EVENT(0xc3, "\uFFFD"), EVENT(0xa9, "\u00e9"),
+                                                EVENT('a', "a")};
+    static const int32_t prompt[] = {'x', 0xe2};
+    expect_starts(plain, 3, NULL, 0, 0, "3,4,5");
+    expect_starts(twice, 4, NULL, 0, 0, "3,4,4,5");
+    /* the lead byte is the prompt's */
+    expect_starts(plain + 1, 2, prompt, 2, 0, "4,5");
+    expect_starts(twice + 1, 3, prompt, 2, 0, "4,4,5");
+}
+
+/* A decoder of single bytes holds them back until a token comes that is text. */
+static void test_bytes_that_wait_for_a_text(void **state) {
+    (void)state;
+    static const struct engine_event events[] = {
+        EVENT(0xc3, ""), EVENT(0xa9, ""), EVENT(0xc3, ""), EVENT(0xa8, ""), EVENT('a', "\u00e9\u00e8a"),
+        EVENT('b', "b")};
+    expect_starts(events, 6, NULL, 0, 0, "3,3,4,4,5,6");
+}
+
+/* As where bytes are no character, but a stop string has all but what stands for the byte held back. */
+static void test_text_that_a_stop_string_holds_back(void **state) {
+    (void)state;
+    static const struct engine_event events[] = {EVENT(0xe2, ""), EVENT('a', "\uFFFD"), EVENT('b', ""),
+                                                 EVENT('c', "abc")};
+    expect_starts(events, 4, NULL, 0, 4, "3,4,5,6");
+}
+
+/* A special token that the text is without, between others that a stop string has held back. */
+static void test_special_tokens_that_are_skipped(void **state) {
+    (void)state;
+    static const struct engine_event events[] = {EVENT('a', ""), EVENT(256, ""),        EVENT(0xe2, ""),
+                                                 EVENT(256, ""), EVENT('b', "a\uFFFD"), EVENT('c', "bc")};
+    expect_starts(events, 6, NULL, 0, 8, "3,4,4,4,5,6");
 }
 
 static void test_bytes_of_a_name(void **state) {
@@ -85,7 +120,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_and_ids),
         cmocka_unit_test(test_where_texts_start),
-        cmocka_unit_test(test_text_that_a_stop_string_may_hold_back),
+        cmocka_unit_test(test_bytes_that_wait_for_a_text),
+        cmocka_unit_test(test_text_that_a_stop_string_holds_back),
+        cmocka_unit_test(test_special_tokens_that_are_skipped),
         cmocka_unit_test(test_bytes_of_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
