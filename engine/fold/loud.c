@@ -66,13 +66,18 @@ static size_t take_loudest(double *sizes, size_t count) {
     return found;
 }
 
+size_t folded_loud_most(const struct folded_model *c) {
+    const size_t most = (c->description->width + LOUD_PART - 1) / LOUD_PART;
+    return most < LOUD_CHANNELS_MAX ? most : LOUD_CHANNELS_MAX;
+}
+
 /* sizes: destroyed. scratch: [width]. */
 static void choose(struct folded_model *c, double *sizes, double *scratch) {
     const size_t width = c->description->width;
     const double bound = LOUD_RATIO * LOUD_RATIO * median_of(sizes, width, scratch);
-    size_t loud = 0, most = (width + LOUD_PART - 1) / LOUD_PART;
+    const size_t most = folded_loud_most(c);
+    size_t loud = 0;
     for (size_t i = 0; i < width; i++) loud += sizes[i] > bound;
-    if (most > LOUD_CHANNELS_MAX) most = LOUD_CHANNELS_MAX;
     c->loud_count = loud < most ? loud : most;
     for (size_t i = 0; i < c->loud_count; i++) c->loud[i] = take_loudest(sizes, width);
 }

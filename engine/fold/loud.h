@@ -13,6 +13,9 @@
  * Allocates two rows of the stream in double meanwhile: STATUS_NO_MEMORY. */
 enum status folded_model_find_loud(struct folded_model *c, struct workers *workers, struct error *e);
 
+/* How many it finds at most, of a model whose stream is rotated. */
+size_t folded_loud_most(const struct folded_model *c);
+
 /* The direction of a channel in the stream as linears read it: of a unit that is added to the channel, as the form and the
  * rotation make it. channel: an entry of a row of the published model. direction: [width of the model], of which the first
  * stream_width are the result. */

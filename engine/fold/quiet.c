@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/fold/loud.h"
 
 /* The least part of a channel's mean square over tokens that the square of its mean has. Of SmolLM2's eight loud channels it is
  * 0.77 to 0.98 of five; of those that a small model has by chance, 0.3 at most (docs/decisions.md). */
@@ -57,6 +58,11 @@ enum status folded_model_find_quiet(struct folded_model *c, struct error *e) {
         if (part > LEAST_PART * sums[i].square) c->quiet[c->quiet_count++] = c->loud[i];
     }
     return STATUS_OK;
+}
+
+void folded_model_assume_quiet(struct folded_model *c) {
+    c->quiet_count = folded_loud_most(c);
+    for (size_t i = 0; i < c->quiet_count; i++) c->quiet[i] = i;
 }
 
 /* ---- factors ---- */

@@ -11,6 +11,9 @@
  * mean over some tokens is more than half of their mean square. Only the table is read, by one thread. STATUS_NO_MEMORY. */
 enum status folded_model_find_quiet(struct folded_model *c, struct error *e);
 
+/* As many as may be found, without a weight being read: to plan memory at most. */
+void folded_model_assume_quiet(struct folded_model *c);
+
 /* Sets the factors of the stream's norms for c->quiet, and of the linears that read them. To be called at most once. Of the
  * matrices that read the stream some rows are read: a factor goes by the size of the channel's columns. The same on any machine
  * and for any number of workers. STATUS_NO_MEMORY. */

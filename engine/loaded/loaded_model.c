@@ -150,6 +150,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if (o->rotate || weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
     if (o->plan_only) {
         folded_model_assume_massive(&m->folded);
+        folded_model_assume_quiet(&m->folded);
         return STATUS_OK;
     }
     if (o->weights == WEIGHT_TYPE_INT8 && (status = prepare_int8(&m->folded, workers, e)) != STATUS_OK)

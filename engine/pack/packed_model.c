@@ -163,7 +163,7 @@ static void reserve_layer(struct arena *arena, const struct folded_model *c, siz
 /* Everything of the model; p->layers may be NULL when only the size matters. */
 static void reserve_all(struct arena *arena, const struct folded_model *c, struct packed_model *p) {
     struct packed_layer unused;
-    arena->quiet = c->quiet_count;
+    arena->quiet = arena->weights == WEIGHT_TYPE_INT8 ? c->quiet_count : 0;
     for (size_t i = 0; i < c->description->layers; i++)
         reserve_layer(arena, c, i, p->layers ? &p->layers[i] : &unused);
     reserve_norm(arena, &c->final_norm, 1, &p->final_norm);

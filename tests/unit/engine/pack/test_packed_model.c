@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/fold/loud.h"
+#include "engine/fold/quiet.h"
 #include "engine/pack/packed_model.h"
 #include "engine/pack/panels/panels.h"
 #include "tests/support/folded_place.h"
@@ -319,6 +320,28 @@ static void test_bytes_are_planned(void **state) {
     }
 }
 
+/* A plan that has not read the weights has room for the factors of as many quiet channels as int8 may find; other types have
+ * none. */
+static void test_quiet_channels_are_planned(void **state) {
+    struct fixture *f = *state;
+    struct folded_model *c = &f->place.folded;
+    size_t without[WEIGHT_TYPE_COUNT];
+    folded_model_rotate(c);
+    assert_int_equal(c->quiet_count, 0);
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
+        without[type] = packed_model_bytes(c, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO));
+    folded_model_assume_quiet(c);
+    assert_true(c->quiet_count > 0 && c->quiet_count == folded_loud_most(c));
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+        const size_t planned = packed_model_bytes(c, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO));
+        const bool has_them = type == WEIGHT_TYPE_INT8;
+        assert_int_equal(planned > without[type], has_them);
+        pack(f, type);
+        assert_int_equal(planned, f->packed.memory_floats * sizeof(float));
+        assert_int_equal(f->packed.final_norm.quiet != NULL, has_them);
+    }
+}
+
 /* Packed twice, over whatever the memory held before: the same bytes. */
 static void test_every_byte_is_written(void **state) {
     struct fixture *f = *state;
@@ -384,6 +407,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_shared_values_are_finer, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up_shared, tear_down),
+        cmocka_unit_test_setup_teardown(test_quiet_channels_are_planned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_byte_is_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_byte_is_written, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
