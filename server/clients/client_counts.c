@@ -4,11 +4,21 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+/* A power of 2. */
+static size_t entries_for(size_t requests_max) {
+    size_t count = 2;
+    while (count / 2 < requests_max) count *= 2;
+    return count;
+}
+
+size_t client_counts_bytes(size_t most, size_t requests_max) {
+    return most == 0 ? 0 : entries_for(requests_max) * sizeof(struct client_count);
+}
+
 enum status client_counts_init(struct client_counts *counts, size_t most, size_t requests_max,
                                struct error *e) {
-    *counts = (struct client_counts){.most = most, .entry_count = 2};
+    *counts = (struct client_counts){.most = most, .entry_count = entries_for(requests_max)};
     if (most == 0) return STATUS_OK;
-    while (counts->entry_count / 2 < requests_max) counts->entry_count *= 2;
     counts->entries = calloc(counts->entry_count, sizeof *counts->entries);
     if (counts->entries &&
         getrandom(&counts->hash_seed, sizeof counts->hash_seed, 0) == (ssize_t)sizeof counts->hash_seed)
@@ -37,12 +47,16 @@ static size_t find(const struct client_counts *counts, uint64_t client) {
     return at;
 }
 
+bool client_counts_are_full(const struct client_counts *counts) {
+    return counts->client_count == counts->entry_count / 2;
+}
+
 bool client_counts_take(struct client_counts *counts, uint64_t client) {
     if (counts->most == 0) return true;
     struct client_count *entry = &counts->entries[find(counts, client)];
     if (entry->requests >= counts->most) return false;
+    if (entry->requests == 0 && client_counts_are_full(counts)) return false;
     counts->client_count += entry->requests == 0;
-    assert(counts->client_count <= counts->entry_count / 2);
     entry->client = client;
     entry->requests++;
     return true;

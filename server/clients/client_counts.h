@@ -1,8 +1,8 @@
 /* How many requests each client has under way, and the limit of it. Loop thread.
  *
- * A table of counters, with open addressing: a client is in it while it has a request. Bounded by the
- * requests that there can be at once; places are found by a hash with a random seed, so that nobody can
- * choose addresses that collide. */
+ * A table of counters, with open addressing: a client is in it while it has a request. It has room for the
+ * requests that are meant to be there at once; past that new clients are refused. Places are found by a hash
+ * with a random seed, so that nobody can choose addresses that collide. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,7 +29,13 @@ enum status client_counts_init(struct client_counts *counts, size_t most, size_t
                                struct error *e);
 void client_counts_deinit(struct client_counts *counts);
 
-/* false: the client has as many as it may. */
+/* What the table takes. */
+size_t client_counts_bytes(size_t most, size_t requests_max);
+
+/* Whether there is no room for another client. */
+bool client_counts_are_full(const struct client_counts *counts);
+
+/* false: the client has as many as it may, or there is no room for it. */
 bool client_counts_take(struct client_counts *counts, uint64_t client);
 /* Gives back what was taken. */
 void client_counts_give(struct client_counts *counts, uint64_t client);

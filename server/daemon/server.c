@@ -272,14 +272,27 @@ static enum log_format log_format(const struct config *config) {
     return strcmp(config->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
 }
 
+/* That are counted by their clients: one of each connection, and those whose connection is gone while they are in the pool, to be
+ * read or written out. */
+static size_t counted_requests(const struct service *s) {
+    return 2 * s->memory.connections_max + s->config->encode_requests_max;
+}
+
+/* options: of the engine, which get what the server reserves. */
+static void plan_memory(struct service *s, struct engine_options *options) {
+    serving_memory_init(&s->memory, s->config, memory_available_bytes());
+    s->memory.program_bytes += client_counts_bytes(s->config->max_requests_per_client, counted_requests(s));
+    serving_memory_reserve(&s->memory, options);
+}
+
 /* All that can be refused before anything is loaded. */
 static enum status listen_as_configured(struct service *s, struct error *e) {
     const struct config *config = s->config;
     enum status status = cors_check_origin(config->cors_origin, e);
     if (status == STATUS_OK) status = client_rules_init(&s->client_rules, config, e);
     if (status == STATUS_OK)
-        status = client_counts_init(&s->client_counts, config->max_requests_per_client,
-                                    s->memory.connections_max + config->encode_requests_max, e);
+        status =
+            client_counts_init(&s->client_counts, config->max_requests_per_client, counted_requests(s), e);
     if (status == STATUS_OK) status = read_keys(s, e);
     if (status == STATUS_OK) status = read_certificate(s, e);
     if (status == STATUS_OK) status = open_listener(s, e);
@@ -300,8 +313,7 @@ enum status server_check(const struct config *config, struct engine_options *opt
     if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
     s->config = config;
     s->listener.fd = -1;
-    serving_memory_init(&s->memory, config, memory_available_bytes());
-    serving_memory_reserve(&s->memory, options);
+    plan_memory(s, options);
     enum status status = access_log_check(config->access_log, e);
     if (status == STATUS_OK) status = listen_as_configured(s, e);
     if (status == STATUS_OK) snprintf(url, size, "%s", s->listener.url);
@@ -364,8 +376,7 @@ static void init(struct service *s, const struct config *config, struct engine_o
     s->started = time(NULL);
     s->listener.fd = -1;
     s->admission.requests_max = config->encode_requests_max;
-    serving_memory_init(&s->memory, config, memory_available_bytes());
-    serving_memory_reserve(&s->memory, options);
+    plan_memory(s, options);
     s->admission.bytes_max = s->memory.bodies_bytes;
     options->wake = wake_from_engine;
     options->wake_context = &s->loop;

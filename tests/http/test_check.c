@@ -40,6 +40,33 @@ static void as_json(void **state) {
     command_free(&c);
 }
 
+static long long reserved_bytes(struct command c) {
+    assert_int_equal(command_run(&c), 0);
+    json_t *root = json_loads(c.output_text, 0, NULL);
+    long long bytes = json_integer_value(json_object_get(root, "reserved_bytes"));
+    json_decref(root);
+    command_free(&c);
+    return bytes;
+}
+
+/* The table of clients, of two entries at least for each of two requests of a connection: 2^16 of 16 bytes. What else is
+ * reserved follows the memory at hand, which is the same for both. */
+static void clients_that_are_counted_take_memory(void **state) {
+    (void)state;
+#define COUNTING(most)                                                                                       \
+    {                                                                                                        \
+        .words = {PRENORMD,  "check",     "--port", "0",                                                     \
+                  "--model", MODEL,       "--json", "--connections-max",                                     \
+                  "10000",   "--threads", "1",      "--max-requests-per-client",                             \
+                  most},                                                                                     \
+        .address_space = (size_t)3 << 29                                                                     \
+    }
+    if (SANITIZED) skip(); /* takes more addresses */
+    struct command without = COUNTING("0"), with = COUNTING("2");
+    assert_in_range(reserved_bytes(with) - reserved_bytes(without), (1 << 20) - 10000, (1 << 20) + 10000);
+#undef COUNTING
+}
+
 static void mistakes_end_with_2(void **state) {
     (void)state;
     static const struct {
@@ -136,6 +163,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_that_fits),
         cmocka_unit_test(as_json),
+        cmocka_unit_test(clients_that_are_counted_take_memory),
         cmocka_unit_test(mistakes_end_with_2),
         cmocka_unit_test(a_cache_that_is_too_small),
         cmocka_unit_test(chat_templates),

@@ -1,5 +1,8 @@
 #include "tests/support/test_support.h"
 
+#include <malloc.h>
+#include <unistd.h>
+
 #include "server/clients/client_counts.h"
 
 enum { MOST = 3, CLIENTS = 40, REQUESTS = 60 };
@@ -39,6 +42,40 @@ static void the_limit_is_never_exceeded(void **state) {
     client_counts_deinit(&counts);
 }
 
+/* No more clients than there is room for, and those that are there get on; when one leaves another may come. */
+static void a_full_table_refuses_new_clients(void **state) {
+    (void)state;
+    struct client_counts counts;
+    struct error e;
+    assert_ok(client_counts_init(&counts, MOST, REQUESTS, &e));
+    uint64_t clients = 0;
+    while (client_counts_take(&counts, clients)) clients++;
+    assert_in_range(clients, REQUESTS, 2 * REQUESTS);
+    assert_true(client_counts_are_full(&counts));
+    assert_true(client_counts_take(&counts, 0));
+    assert_true(client_counts_take(&counts, 0));
+    assert_false(client_counts_take(&counts, 0));
+    client_counts_give(&counts, 1);
+    assert_false(client_counts_are_full(&counts));
+    assert_true(client_counts_take(&counts, clients));
+    assert_false(client_counts_take(&counts, 1));
+    client_counts_deinit(&counts);
+}
+
+/* So many that the table is a mapping of its own, whose size is known. */
+static void memory_is_what_is_planned(void **state) {
+    (void)state;
+    enum { MANY = 300000 };
+    struct client_counts counts;
+    struct error e;
+    if (SANITIZED) skip(); /* another heap */
+    assert_int_equal(client_counts_bytes(0, MANY), 0);
+    const size_t before = mallinfo2().hblkhd, planned = client_counts_bytes(MOST, MANY);
+    assert_ok(client_counts_init(&counts, MOST, MANY, &e));
+    assert_in_range(mallinfo2().hblkhd - before, planned, planned + 2 * (size_t)sysconf(_SC_PAGESIZE));
+    client_counts_deinit(&counts);
+}
+
 static void without_a_limit_nothing_is_counted(void **state) {
     (void)state;
     struct client_counts counts;
@@ -51,7 +88,8 @@ static void without_a_limit_nothing_is_counted(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_limit_is_never_exceeded),
-                                       cmocka_unit_test(without_a_limit_nothing_is_counted)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_limit_is_never_exceeded), cmocka_unit_test(a_full_table_refuses_new_clients),
+        cmocka_unit_test(memory_is_what_is_planned), cmocka_unit_test(without_a_limit_nothing_is_counted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
