@@ -73,4 +73,16 @@ expect_file "$work/destination$(sed -n 's/^Documentation=file://p' "$unit")"
 unit=$work/relative/lib/systemd/system/prenormd.service
 grep -qx "ExecStart=$work/relative/bin/prenormd serve --config $work/relative/etc/prenorm/prenormd.json" "$unit" ||
     { echo "the unit in a relative prefix: $(grep ExecStart= "$unit")"; exit 1; }
+# Blanks, and what a unit would read as something else, are quoted; systemd itself says whether the program is found.
+odd="$work/with blank 100%"
+cmake --install "$build" --prefix "$odd" >/dev/null
+unit=$odd/lib/systemd/system/prenormd.service
+grep -qFx "ExecStart=\"$work/with blank 100%%/bin/prenormd\" serve --config \"$work/with blank 100%%/etc/prenorm/prenormd.json\"" "$unit" ||
+    { echo "the unit in a prefix with a blank: $(grep ExecStart= "$unit")"; exit 1; }
+grep -qFx "Documentation=file:$work/with%%20blank%%20100%%25/share/doc/prenorm/options.md" "$unit" ||
+    { echo "the unit in a prefix with a blank: $(grep Documentation= "$unit")"; exit 1; }
+if command -v systemd-analyze >/dev/null; then
+    said=$(systemd-analyze verify --man=no "$unit" 2>&1) || { echo "systemd: $said"; exit 1; }
+    ! grep -F "$unit" <<<"$said" || { echo "systemd does not take all of this unit"; exit 1; }
+fi
 echo "installation: ok"
