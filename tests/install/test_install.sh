@@ -77,7 +77,8 @@ grep -qx "ExecStart=$work/relative/bin/prenormd serve --config $work/relative/et
 odd="$work/with blank 100%"
 cmake --install "$build" --prefix "$odd" >/dev/null
 unit=$odd/lib/systemd/system/prenormd.service
-grep -qFx "ExecStart=\"$work/with blank 100%%/bin/prenormd\" serve --config \"$work/with blank 100%%/etc/prenorm/prenormd.json\"" "$unit" ||
+quoted="$work/with blank 100%%"
+grep -qFx "ExecStart=\"$quoted/bin/prenormd\" serve --config \"$quoted/etc/prenorm/prenormd.json\"" "$unit" ||
     { echo "the unit in a prefix with a blank: $(grep ExecStart= "$unit")"; exit 1; }
 grep -qFx "Documentation=file:$work/with%%20blank%%20100%%25/share/doc/prenorm/options.md" "$unit" ||
     { echo "the unit in a prefix with a blank: $(grep Documentation= "$unit")"; exit 1; }

@@ -117,7 +117,8 @@ static void memory_is_what_is_planned(void **state) {
     const size_t before = mallinfo2().hblkhd, planned = turns_memory_bytes(MANY);
     assert_ok(turns_init(&turns, MANY, &e));
     const size_t taken = mallinfo2().hblkhd - before;
-    const size_t rounding = 2 * (size_t)sysconf(_SC_PAGESIZE); /* the heap's head, and the end of the last page */
+    const size_t rounding =
+        2 * (size_t)sysconf(_SC_PAGESIZE); /* the heap's head, and the end of the last page */
     assert_in_range(taken, planned, planned + TABLES * rounding);
     turns_deinit(&turns);
 }
