@@ -47,19 +47,15 @@ static size_t find(const struct client_counts *counts, uint64_t client) {
     return at;
 }
 
-bool client_counts_are_full(const struct client_counts *counts) {
-    return counts->client_count == counts->entry_count / 2;
-}
-
-bool client_counts_take(struct client_counts *counts, uint64_t client) {
-    if (counts->most == 0) return true;
+enum client_counts_answer client_counts_take(struct client_counts *counts, uint64_t client) {
+    if (counts->most == 0) return CLIENT_COUNTS_TAKEN;
     struct client_count *entry = &counts->entries[find(counts, client)];
-    if (entry->requests >= counts->most) return false;
-    if (entry->requests == 0 && client_counts_are_full(counts)) return false;
+    if (entry->requests >= counts->most) return CLIENT_COUNTS_AT_LIMIT;
+    if (entry->requests == 0 && counts->client_count == counts->entry_count / 2) return CLIENT_COUNTS_FULL;
     counts->client_count += entry->requests == 0;
     entry->client = client;
     entry->requests++;
-    return true;
+    return CLIENT_COUNTS_TAKEN;
 }
 
 /* What stands behind an entry that became empty, and would not be found past it, moves into it. */

@@ -32,10 +32,11 @@ void client_counts_deinit(struct client_counts *counts);
 /* What the table takes. */
 size_t client_counts_bytes(size_t most, size_t requests_max);
 
-/* Whether there is no room for another client. */
-bool client_counts_are_full(const struct client_counts *counts);
-
-/* false: the client has as many as it may, or there is no room for it. */
-bool client_counts_take(struct client_counts *counts, uint64_t client);
+enum client_counts_answer {
+    CLIENT_COUNTS_TAKEN,
+    CLIENT_COUNTS_AT_LIMIT, /* the client has as many as it may */
+    CLIENT_COUNTS_FULL,     /* there is no room for another client */
+};
+enum client_counts_answer client_counts_take(struct client_counts *counts, uint64_t client);
 /* Gives back what was taken. */
 void client_counts_give(struct client_counts *counts, uint64_t client);

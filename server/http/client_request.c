@@ -57,16 +57,19 @@ enum api_error_kind client_request_enter(struct http_request *r) {
     struct service *s = r->service;
     if (!s->client_rules.is_needed) return API_OK;
     r->client = s->client_rules.is_by_key ? by_key(r) : by_address(r);
-    bool taken = client_counts_take(&s->client_counts, r->client);
-    if (!taken && client_counts_are_full(&s->client_counts))
-        return api_error_set(&r->error, API_QUEUE_FULL, NULL,
-                             "There are more clients with completions under way than the server counts. Try "
-                             "again later.");
-    if (!taken)
+    switch (client_counts_take(&s->client_counts, r->client)) {
+    case CLIENT_COUNTS_TAKEN:
+        break;
+    case CLIENT_COUNTS_AT_LIMIT:
         return api_error_set(&r->error, API_CLIENT_LIMIT, NULL,
                              "This client has %zu completions under way, as many as it may have at once. "
                              "Try again when one of them has ended.",
                              s->client_counts.most);
+    case CLIENT_COUNTS_FULL:
+        return api_error_set(&r->error, API_QUEUE_FULL, NULL,
+                             "There are more clients with completions under way than the server counts. Try "
+                             "again later.");
+    }
     r->is_counted = true;
     return API_OK;
 }

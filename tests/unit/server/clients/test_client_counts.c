@@ -21,7 +21,7 @@ static void the_limit_is_never_exceeded(void **state) {
         uint64_t client = c % 2 ? c : (uint64_t)c << 57;
         bool gives = total == REQUESTS || round % 2000 > 1500 || rand() % 2;
         if (!gives) {
-            bool taken = client_counts_take(&counts, client);
+            bool taken = client_counts_take(&counts, client) == CLIENT_COUNTS_TAKEN;
             assert_int_equal(taken, under_way[c] < MOST);
             under_way[c] += taken;
             total += taken;
@@ -49,16 +49,14 @@ static void a_full_table_refuses_new_clients(void **state) {
     struct error e;
     assert_ok(client_counts_init(&counts, MOST, REQUESTS, &e));
     uint64_t clients = 0;
-    while (client_counts_take(&counts, clients)) clients++;
+    while (client_counts_take(&counts, clients) == CLIENT_COUNTS_TAKEN) clients++;
     assert_in_range(clients, REQUESTS, 2 * REQUESTS);
-    assert_true(client_counts_are_full(&counts));
-    assert_true(client_counts_take(&counts, 0));
-    assert_true(client_counts_take(&counts, 0));
-    assert_false(client_counts_take(&counts, 0));
+    assert_int_equal(client_counts_take(&counts, clients), CLIENT_COUNTS_FULL);
+    for (int i = 1; i < MOST; i++) assert_int_equal(client_counts_take(&counts, 0), CLIENT_COUNTS_TAKEN);
+    assert_int_equal(client_counts_take(&counts, 0), CLIENT_COUNTS_AT_LIMIT);
     client_counts_give(&counts, 1);
-    assert_false(client_counts_are_full(&counts));
-    assert_true(client_counts_take(&counts, clients));
-    assert_false(client_counts_take(&counts, 1));
+    assert_int_equal(client_counts_take(&counts, clients), CLIENT_COUNTS_TAKEN);
+    assert_int_equal(client_counts_take(&counts, 1), CLIENT_COUNTS_FULL);
     client_counts_deinit(&counts);
 }
 
@@ -81,7 +79,7 @@ static void without_a_limit_nothing_is_counted(void **state) {
     struct client_counts counts;
     struct error e;
     assert_ok(client_counts_init(&counts, 0, REQUESTS, &e));
-    for (int i = 0; i < 1000; i++) assert_true(client_counts_take(&counts, 7));
+    for (int i = 0; i < 1000; i++) assert_int_equal(client_counts_take(&counts, 7), CLIENT_COUNTS_TAKEN);
     client_counts_give(&counts, 8);
     assert_null(counts.entries);
     client_counts_deinit(&counts);
