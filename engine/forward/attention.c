@@ -67,29 +67,20 @@ static void prepare_head(const struct forward *f, size_t layer, size_t row, cons
     rotate_heads(f, layer, row, 1, r->key);
 }
 
-/* Prepares a head of a row, and stores its key and value in the cache. */
-static void store_head(const struct forward *f, size_t layer, size_t row, size_t head) {
+/* Prepares a head of a run of rows, and stores its keys and values in the cache. */
+static void store_head(const struct forward *f, size_t layer, const struct row_run *run, size_t head) {
     const struct kv_layout *layout = &f->pool->layout;
-    const struct kv_table *table = f->entries[f->rows[row].entry].table;
+    const struct kv_table *table = f->entries[f->rows[run->first].entry].table;
     const struct kv_head cache = kv_head_of(layout, layer, head);
-    const struct row_head r = row_head_of(f, row, head);
-    size_t position = f->rows[row].position;
+    const struct row_head first = row_head_of(f, run->first, head);
+    size_t position = f->rows[run->first].position;
     unsigned char *page = kv_page(f->pool, table->pages[position / layout->page_tokens]);
-    prepare_head(f, layer, row, &r);
-    f->kernels->store_kv(&cache, page, position % layout->page_tokens, f->description->head_dim, r.key,
-                         r.value);
-}
-
-/* Of a row, heads [first, end). */
-static void store_row(const struct forward *f, size_t layer, size_t row, size_t first, size_t end) {
-    if (!f->units[f->entry_unit[f->rows[row].entry]].stores_first) return;
-    for (size_t h = first; h < end; h++) store_head(f, layer, row, h);
-}
-
-static void store_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
-    (void)worker;
-    for (size_t r = first; r < first + count; r++)
-        store_row(f, *(const size_t *)context, r, 0, f->description->kv_heads);
+    for (size_t row = run->first; row < run->first + run->count; row++) {
+        const struct row_head r = row_head_of(f, row, head);
+        prepare_head(f, layer, row, &r);
+    }
+    f->kernels->store_kv(&cache, page, position % layout->page_tokens, run->count, f->description->head_dim,
+                         first.key, first.value, f->qkv_stride);
 }
 
 struct attention_step {
@@ -97,20 +88,12 @@ struct attention_step {
     size_t layer;
 };
 
-static void store_head_tile(void *context, size_t tile, size_t worker) {
+/* A run of rows by a head; all heads of a run before the next. */
+static void store_tile(void *context, size_t tile, size_t worker) {
     (void)worker;
     const struct attention_step *step = context;
-    for (size_t r = 0; r < step->forward->row_count; r++)
-        store_row(step->forward, step->layer, r, tile, tile + 1);
-}
-
-/* Few rows are not split; their heads are. */
-static void store_rows(struct attention_step *step) {
-    struct forward *f = step->forward;
-    if (f->row_count < ROWS_MIN)
-        workers_run(f->workers, store_head_tile, step, f->description->kv_heads);
-    else
-        forward_each_block(f, f->row_count, store_block, &step->layer);
+    const size_t heads = step->forward->description->kv_heads;
+    store_head(step->forward, step->layer, &step->forward->runs[tile / heads], tile % heads);
 }
 
 static const struct attention_unit *unit_of_tile(const struct forward *f, size_t tile) {
@@ -180,8 +163,12 @@ static void attend_block(const struct forward *f, const struct attention *a, con
     const struct attention_unit *unit = p->unit;
     size_t first = p->part * unit->block_rows, left = unit->rows - first;
     size_t rows = left < unit->block_rows ? left : unit->block_rows;
-    for (size_t r = first; !unit->stores_first && r < first + rows; r++)
-        store_head(f, layer, f->attention_order[unit->first + r], p->head);
+    for (size_t r = first; !unit->stores_first && r < first + rows;) {
+        const struct row_run run =
+            attention_row_run(f, f->attention_order[unit->first + r], first + rows - r);
+        store_head(f, layer, &run, p->head);
+        r += run.count;
+    }
     f->kernels->attention(a, first, rows);
 }
 
@@ -259,7 +246,7 @@ void attention_run(struct forward *f, size_t layer) {
     struct attention_step step = {.forward = f, .layer = layer};
     if (f->description->qk_norm == QK_NORM_WHOLE)
         forward_each_block(f, f->row_count, normalize_projections, &f->model->layers[layer]);
-    if (f->any_stores_first) store_rows(&step);
+    if (f->run_count) workers_run(f->workers, store_tile, &step, f->run_count * f->description->kv_heads);
     workers_run(f->workers, attend_tile, &step, f->attention_tiles);
     if (f->any_chunks)
         workers_run(f->workers, merge_tile, &step,

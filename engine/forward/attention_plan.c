@@ -174,6 +174,24 @@ static bool must_store_first(const struct attention_unit *unit) {
     return unit->chunks || unit->splits > 1 || (attention_parts(unit) > 1 && !unit->single_rows);
 }
 
+struct row_run attention_row_run(const struct forward *f, size_t row, size_t most) {
+    const size_t of_entry = f->first_row[f->rows[row].entry + 1] - row,
+                 of_block = KERNEL_LANES - f->rows[row].position % KERNEL_LANES,
+                 count = of_entry < of_block ? of_entry : of_block;
+    return (struct row_run){.first = row, .count = count < most ? count : most};
+}
+
+/* A run by a key/value head is a tile. Where those of whole blocks could be fewer than threads, runs are shorter. */
+static void list_runs(struct forward *f, size_t threads) {
+    const size_t most = (f->row_count * f->description->kv_heads + threads - 1) / threads;
+    f->run_count = 0;
+    for (size_t row = 0; row < f->row_count;) {
+        const struct row_run run = attention_row_run(f, row, most);
+        if (f->units[f->entry_unit[f->rows[row].entry]].stores_first) f->runs[f->run_count++] = run;
+        row += run.count;
+    }
+}
+
 void attention_plan(struct forward *f) {
     const size_t threads = workers_count(f->workers);
     make_units(f);
@@ -182,10 +200,10 @@ void attention_plan(struct forward *f) {
     if (threads > 1 && number_tiles(f) < TILES_PER_THREAD * threads) split_units(f);
     if (threads > 1 && number_tiles(f) < threads) split_groups(f, threads);
     number_tiles(f);
-    f->any_stores_first = f->any_chunks = false;
+    f->any_chunks = false;
     for (size_t i = 0; i < f->unit_count; i++) {
         f->units[i].stores_first = must_store_first(&f->units[i]);
-        f->any_stores_first |= f->units[i].stores_first;
         f->any_chunks |= f->units[i].chunks > 0;
     }
+    list_runs(f, threads);
 }

@@ -148,7 +148,8 @@ static bool allocate_attention(struct forward *f, size_t entries, struct error *
     f->common_pages = memory_aligned(entries, sizeof *f->common_pages, "step buffers", e);
     f->attention_rows = memory_aligned(rows, sizeof *f->attention_rows, "step buffers", e);
     f->attention_order = memory_aligned(rows, sizeof *f->attention_order, "step buffers", e);
-    return f->units && f->entry_unit && f->common_pages && f->attention_rows && f->attention_order;
+    f->runs = memory_aligned(rows, sizeof *f->runs, "step buffers", e);
+    return f->units && f->entry_unit && f->common_pages && f->attention_rows && f->attention_order && f->runs;
 }
 
 static bool allocate(struct forward *f, struct error *e) {
@@ -178,7 +179,8 @@ size_t forward_memory_bytes(const struct packed_model *model, const struct worke
     size_t doubles = workers_count(workers) * f.embedding_stride + entries * f.angle_stride;
     size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
-           limits->rows_max * (sizeof *f.rows + sizeof *f.attention_rows + sizeof *f.attention_order) +
+           limits->rows_max *
+               (sizeof *f.rows + sizeof *f.attention_rows + sizeof *f.attention_order + sizeof *f.runs) +
            entries * (sizeof *f.units + 3 * sizeof(size_t)) + workers_count(workers) * sizeof *f.done +
            linears * (sizeof *f.order + sizeof *f.tilings + sizeof *f.joins);
 }
@@ -220,6 +222,7 @@ void forward_destroy(struct forward *f) {
     free(f->common_pages);
     free(f->attention_rows);
     free(f->attention_order);
+    free(f->runs);
     free(f->order);
     free(f->joins);
     free(f->tilings);

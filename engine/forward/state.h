@@ -13,6 +13,11 @@ struct row_origin {
     uint32_t position;
 };
 
+/* Rows of one entry whose positions are of one block of keys: their keys and values are stored at once. */
+struct row_run {
+    size_t first, count;
+};
+
 /* Rows that attention takes together: those of one entry, or of several whose tables begin with the same pages. */
 struct attention_unit {
     size_t first, rows; /* of attention_rows */
@@ -121,8 +126,9 @@ struct forward {
     size_t *common_pages;                 /* [entries_max + 1] */
     struct attention_row *attention_rows; /* [rows_max], unit by unit, all heads */
     uint32_t *attention_order;            /* [rows_max]: row of the step that each of them is */
-    size_t unit_count, attention_tiles;
-    bool any_stores_first, any_chunks;
+    struct row_run *runs;                 /* [rows_max]: of the rows of units that store first */
+    size_t unit_count, attention_tiles, run_count;
+    bool any_chunks;
 
     forward_observe_fn observe; /* of forward_observe, or NULL */
     void *observe_context;
@@ -217,6 +223,8 @@ void rotary_prepare(struct forward *f);
 void attention_run(struct forward *f, size_t layer);
 /* Plans units and tiles of the current step; called once for each step. */
 void attention_plan(struct forward *f);
+/* The run of at most so many rows that begins with this one. */
+struct row_run attention_row_run(const struct forward *f, size_t row, size_t most);
 /* Tiles of a unit by each split of each key/value head. */
 size_t attention_parts(const struct attention_unit *unit);
 /* Tiles that each key/value head of a unit's entry is split into when states of its chunks are merged. */

@@ -207,7 +207,7 @@ static inline size_t kv_stored_dim(enum kv_type type, size_t head_dim) {
  * only.
  * bf16: with dim = kv_stored_dim(), keys [page_tokens/16][dim/2][16][2], pairs of dimensions, and values
  * [page_tokens/2][dim][2], pairs of positions, as the instruction for tiles of bf16 reads them. What a key has beyond head_dim
- * is 0, what a value has there is never used. A pair of positions is written one by one. */
+ * is 0, what a value has there is never used. Each of a pair of positions can be written without the other. */
 struct kv_head {
     enum kv_type type;
     size_t keys, values, key_scales, value_scales;
@@ -360,9 +360,10 @@ struct kernel_table {
      * 2 * pairs stay as they are. */
     void (*rotate)(float *head, size_t pairs, bool interleaved, const float *cosine, const float *sine);
 
-    /* Stores key and value [head_dim] of one position as the slot'th of a page. */
-    void (*store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
-                     const float *key, const float *value);
+    /* Stores keys and values [count, head_dim], rows of both `stride` apart, as those of a page from the slot'th on. What is
+     * stored of a position does not depend on the others; blocks of 16 that are all there take less time. */
+    void (*store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t count,
+                     size_t head_dim, const float *keys, const float *values, size_t stride);
 
     /* Rows [row_first, +row_count) of one key/value head. */
     void (*attention)(const struct attention *a, size_t row_first, size_t row_count);

@@ -109,7 +109,8 @@ static enum status fill_pool(struct bench_model *m, struct error *e) {
         const struct kv_head head = kv_head_of(l, i / l->kv_heads, i % l->kv_heads);
         for (size_t slot = 0; slot < l->page_tokens; slot++) {
             fill_random(pair, 2 * l->head_dim, &state);
-            m->kernels->store_kv(&head, kv_page(&m->pool, 0), slot, l->head_dim, pair, pair + l->head_dim);
+            m->kernels->store_kv(&head, kv_page(&m->pool, 0), slot, 1, l->head_dim, pair, pair + l->head_dim,
+                                 0);
         }
     }
     for (uint32_t page = 1; page < m->pool.page_count; page++) kv_pool_copy_page(&m->pool, page, 0);

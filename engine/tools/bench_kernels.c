@@ -134,8 +134,7 @@ static size_t page_bytes(const struct work *w) {
 
 static void run_store(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
     const struct kv_head head = head_of(w);
-    for (size_t i = 0; i < w->rows; i++)
-        k->store_kv(&head, b->low, i % KERNEL_LANES, HEAD_DIM, b->x + i * HEAD_DIM, b->x);
+    k->store_kv(&head, b->low, 0, w->rows, HEAD_DIM, b->x, b->x + w->rows * HEAD_DIM, HEAD_DIM);
 }
 
 static void run_attention(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
@@ -203,8 +202,8 @@ static void fill_random(float *x, size_t count) {
 static void make_cache(struct bench_kernels *b, const struct work *w) {
     const struct kv_head head = head_of(w);
     for (size_t i = 0; i < CONTEXT; i++)
-        kernel_scalar()->store_kv(&head, b->copies + i / KERNEL_LANES * page_bytes(w), i % KERNEL_LANES,
-                                  HEAD_DIM, b->x + i * 7, b->x + i * 5);
+        kernel_scalar()->store_kv(&head, b->copies + i / KERNEL_LANES * page_bytes(w), i % KERNEL_LANES, 1,
+                                  HEAD_DIM, b->x + i * 7, b->x + i * 5, 0);
     b->copy_bytes = CONTEXT / KERNEL_LANES * page_bytes(w);
 }
 

@@ -288,6 +288,13 @@ EMULATED __m512 emulated_mm512_shuffle_f32x4(__m512 a, __m512 b, unsigned which)
         .floats;
 }
 
+EMULATED __m512 emulated_mm512_shuffle_ps(__m512 a, __m512 b, unsigned which) {
+    const union emulated x[2] = {{.floats = a}, {.floats = b}};
+    union emulated to;
+    for (size_t i = 0; i < 16; i++) to.f32[i] = x[i / 2 % 2].f32[i / 4 * 4 + (which >> 2 * (i % 4) & 3)];
+    return to.floats;
+}
+
 EMULATED __m512 emulated_mm512_permute_ps(__m512 a, unsigned which) {
     const union emulated x = {.floats = a};
     union emulated to;

@@ -62,7 +62,8 @@ static inline float scale_at(const struct scene *s, size_t position, size_t part
 static inline void store(struct scene *s, size_t position, const float *key, const float *value) {
     unsigned char *page =
         (unsigned char *)s->pool.data + s->pages[position / s->a.page_tokens] * s->a.page_stride;
-    kernel_scalar()->store_kv(&s->a.cache, page, position % s->a.page_tokens, s->a.head_dim, key, value);
+    kernel_scalar()->store_kv(&s->a.cache, page, position % s->a.page_tokens, 1, s->a.head_dim, key, value,
+                              0);
 }
 
 static inline size_t oldest_of(const struct scene *s, size_t position) {

@@ -145,23 +145,85 @@ static void fill_row(struct random *r, float *x, size_t count) {
         for (size_t i = 0; i < count; i++) x[i] = i ? (float)random_between(r, 0, 254) / 2 - 63.5f : 127.0f;
 }
 
-static void check_row(struct random *r, const struct kernel_table *table, enum kv_type type) {
+/* Rows of keys, and behind each that of its value, between others that are not read. */
+enum { STRIDE = 2 * HEAD_DIM_MAX + 3 };
+
+static void check_rows(struct random *r, const struct kernel_table *table, enum kv_type type, size_t slot,
+                       size_t count) {
     static struct page expected, found;
-    float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
-    size_t head_dim = random_between(r, 1, HEAD_DIM_MAX), slot = random_below(r, PAGE_TOKENS);
+    static float keys[PAGE_TOKENS * STRIDE];
+    const float *values = keys + HEAD_DIM_MAX;
+    size_t head_dim = random_below(r, 4) ? random_between(r, 1, HEAD_DIM_MAX) : 16 * random_between(r, 1, 6);
     struct kv_head head = head_of(type, head_dim);
-    fill_row(r, key, head_dim);
-    fill_row(r, value, head_dim);
     memset(&expected, 0x3c, sizeof expected);
     found = expected;
-    define(&head, expected.bytes, slot, head_dim, key, value);
-    table->store_kv(&head, found.bytes, slot, head_dim, key, value);
+    for (size_t p = 0; p < PAGE_TOKENS * STRIDE; p++) keys[p] = NAN;
+    for (size_t p = 0; p < count; p++) {
+        fill_row(r, keys + p * STRIDE, head_dim);
+        fill_row(r, keys + p * STRIDE + HEAD_DIM_MAX, head_dim);
+        define(&head, expected.bytes, slot + p, head_dim, keys + p * STRIDE, values + p * STRIDE);
+    }
+    table->store_kv(&head, found.bytes, slot, count, head_dim, keys, values, STRIDE);
     settle_nans(&expected, type);
     settle_nans(&found, type);
     for (size_t i = 0; i < PAGE_BYTES; i++)
         if (expected.bytes[i] != found.bytes[i])
-            fail_msg("%s, %s, head %zu, slot %zu: byte %zu is %02x, expected %02x", table->name,
-                     kv_type_name(type), head_dim, slot, i, found.bytes[i], expected.bytes[i]);
+            fail_msg("%s, %s, head %zu, slots %zu to %zu: byte %zu is %02x, expected %02x", table->name,
+                     kv_type_name(type), head_dim, slot, slot + count - 1, i, found.bytes[i],
+                     expected.bytes[i]);
+}
+
+/* A position by itself, a block by itself, and any positions of a page. */
+static void check_store(struct random *r, const struct kernel_table *table, enum kv_type type) {
+    const size_t slot = random_below(r, PAGE_TOKENS);
+    check_rows(r, table, type, slot, 1);
+    check_rows(r, table, type, slot / KERNEL_LANES * KERNEL_LANES, KERNEL_LANES);
+    check_rows(r, table, type, slot, random_between(r, 1, PAGE_TOKENS - slot));
+}
+
+/* Rows alone give, to the last bit, what they give beside others: also where they are NaN. */
+static void check_together(struct random *r, const struct kernel_table *table, enum kv_type type) {
+    static struct page alone, together;
+    static float keys[PAGE_TOKENS * STRIDE];
+    const float *values = keys + HEAD_DIM_MAX;
+    size_t head_dim = random_between(r, 1, HEAD_DIM_MAX);
+    struct kv_head head = head_of(type, head_dim);
+    memset(&alone, 0x3c, sizeof alone);
+    together = alone;
+    for (size_t p = 0; p < 2 * (size_t)PAGE_TOKENS; p++)
+        fill_row(r, keys + p / 2 * STRIDE + p % 2 * HEAD_DIM_MAX, head_dim);
+    for (size_t p = 0; p < PAGE_TOKENS; p++)
+        table->store_kv(&head, alone.bytes, p, 1, head_dim, keys + p * STRIDE, values + p * STRIDE, 0);
+    table->store_kv(&head, together.bytes, 0, PAGE_TOKENS, head_dim, keys, values, STRIDE);
+    assert_memory_equal(alone.bytes, together.bytes, PAGE_BYTES);
+}
+
+/* A block against the scalar table's single positions, in buffers with guards; values end where their memory does. */
+static void check_size(struct random *r, const struct kernel_table *table, enum kv_type type,
+                       size_t head_dim) {
+    const size_t elements = (KERNEL_LANES * kv_stored_dim(type, head_dim) * kv_type_bytes(type) + 3) / 4;
+    const struct kv_head head = {.type = type,
+                                 .values = elements * sizeof(float),
+                                 .key_scales = 2 * elements * sizeof(float),
+                                 .value_scales = (2 * elements + KERNEL_LANES) * sizeof(float)};
+    float *keys = malloc(2 * KERNEL_LANES * head_dim * sizeof *keys),
+          *values = keys + KERNEL_LANES * head_dim;
+    struct buffer expected = buffer_create(2 * (elements + KERNEL_LANES), 1),
+                  found = buffer_create(2 * (elements + KERNEL_LANES), 1);
+    assert_non_null(keys);
+    random_fill(r, keys, 2 * KERNEL_LANES * head_dim);
+    memset(expected.data, 0x3c, expected.count * sizeof(float));
+    memset(found.data, 0x3c, found.count * sizeof(float));
+    for (size_t p = 0; p < KERNEL_LANES; p++)
+        kernel_scalar()->store_kv(&head, (void *)expected.data, p, 1, head_dim, keys + p * head_dim,
+                                  values + p * head_dim, 0);
+    table->store_kv(&head, (void *)found.data, 0, KERNEL_LANES, head_dim, keys, values, head_dim);
+    assert_memory_equal(expected.data, found.data, expected.count * sizeof(float));
+    buffer_check(&expected);
+    buffer_check(&found);
+    free(keys);
+    buffer_destroy(&expected);
+    buffer_destroy(&found);
 }
 
 static void every_table_stores_as_defined(void **state) {
@@ -171,7 +233,29 @@ static void every_table_stores_as_defined(void **state) {
     struct random r = {31};
     for (size_t t = 0; t < count; t++)
         for (enum kv_type type = 0; type < KV_TYPE_COUNT; type++)
-            for (int i = 0; i < 400; i++) check_row(&r, tables[t], type);
+            for (int i = 0; i < 200; i++) check_store(&r, tables[t], type);
+}
+
+static void blocks_are_stored_as_single_positions(void **state) {
+    (void)state;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables);
+    struct random r = {37};
+    for (size_t t = 0; t < count; t++)
+        for (enum kv_type type = 0; type < KV_TYPE_COUNT; type++)
+            for (int i = 0; i < 50; i++) check_together(&r, tables[t], type);
+}
+
+/* Up to the largest. */
+static void heads_of_every_size_are_stored(void **state) {
+    (void)state;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables);
+    struct random r = {41};
+    for (size_t t = 0; t < count; t++)
+        for (enum kv_type type = 0; type < KV_TYPE_COUNT; type++)
+            for (size_t head_dim = 1; head_dim <= KERNEL_HEAD_DIM_MAX; head_dim += head_dim < 70 ? 1 : 159)
+                check_size(&r, tables[t], type, head_dim);
 }
 
 int main(void) {
@@ -179,6 +263,8 @@ int main(void) {
         cmocka_unit_test(every_half_is_read_exactly_and_stays_itself),
         cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(every_table_stores_as_defined),
+        cmocka_unit_test(blocks_are_stored_as_single_positions),
+        cmocka_unit_test(heads_of_every_size_are_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,18 @@ VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, str
     kernel_store_bf16_first(to, parity, floats, count);
 }
 
+/* NaN, whose upper half could be infinity, gets another bit. */
+VECTOR_INLINE uint16x8_t vector_bf16_bits(float32x4_t v) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v),
+                     marked = vorrq_u32(bits, vdupq_n_u32(UINT32_C(1) << 22));
+    return vreinterpretq_u16_u32(vbslq_u32(vceqq_f32(v, v), bits, marked));
+}
+
+VECTOR_INLINE void vector_store_bf16_pairs(uint16_t *to, struct vector even, struct vector odd) {
+    EACH_PART vst1q_u16(to + i * 2 * REGISTER_LANES,
+                        vtrn2q_u16(vector_bf16_bits(even.part[i]), vector_bf16_bits(odd.part[i])));
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     EACH_PART vst1_u16(to + i * REGISTER_LANES, vreinterpret_u16_f16(vcvt_f16_f32(v.part[i])));
 }
@@ -266,6 +278,25 @@ VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t 
     const uint32x4_t ab = vpaddq_u32(vector_four_integers(v[0]), vector_four_integers(v[1])),
                      cd = vpaddq_u32(vector_four_integers(v[2]), vector_four_integers(v[3]));
     vst1q_u32(sums, vpaddq_u32(ab, cd));
+}
+
+/* Four registers. */
+VECTOR_INLINE void vector_transpose_four(float32x4_t *v) {
+    const float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(v[0], v[1])),
+                      b = vreinterpretq_f64_f32(vtrn2q_f32(v[0], v[1])),
+                      c = vreinterpretq_f64_f32(vtrn1q_f32(v[2], v[3])),
+                      d = vreinterpretq_f64_f32(vtrn2q_f32(v[2], v[3]));
+    v[0] = vreinterpretq_f32_f64(vtrn1q_f64(a, c));
+    v[1] = vreinterpretq_f32_f64(vtrn1q_f64(b, d));
+    v[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c));
+    v[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, d));
+}
+
+VECTOR_INLINE void vector_transpose(struct vector *v) {
+    float32x4_t part[VECTOR_PARTS][VECTOR_PARTS][4]; /* four rows, four columns */
+    EACH_PART KERNEL_EACH (j, VECTOR_PARTS) KERNEL_EACH (k, 4) part[i][j][k] = v[4 * i + k].part[j];
+    EACH_PART KERNEL_EACH (j, VECTOR_PARTS) vector_transpose_four(part[i][j]);
+    EACH_PART KERNEL_EACH (j, VECTOR_PARTS) KERNEL_EACH (k, 4) v[4 * j + k].part[i] = part[i][j][k];
 }
 
 /* ---- one register, for the microkernels of GEMMs ---- */

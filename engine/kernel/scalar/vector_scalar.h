@@ -73,6 +73,12 @@ VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, str
     EACH_LANE if (i < count) to[2 * i + parity] = kernel_bf16_of(v.lane[i]);
 }
 
+/* All of sixteen pairs: one half from each vector. */
+VECTOR_INLINE void vector_store_bf16_pairs(uint16_t *to, struct vector even, struct vector odd) {
+    vector_store_bf16_first(to, EVEN, even, KERNEL_LANES);
+    vector_store_bf16_first(to, ODD, odd, KERNEL_LANES);
+}
+
 /* Rounded to what bf16 has, to nearest even; NaN stays NaN. */
 VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
     EACH_LANE v.lane[i] = kernel_bf16_to_float(kernel_bf16_of(v.lane[i]));
@@ -238,6 +244,15 @@ VECTOR_INLINE uint32_t vector_sum_integers(struct vector v) {
 /* Of each of four vectors. */
 VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t *sums) {
     for (size_t i = 0; i < 4; i++) sums[i] = vector_sum_integers(v[i]);
+}
+
+/* Of sixteen vectors: lane i of vector j and lane j of vector i change places. */
+VECTOR_INLINE void vector_transpose(struct vector *v) {
+    EACH_LANE for (size_t j = 0; j < i; j++) {
+        const float lane = v[i].lane[j];
+        v[i].lane[j] = v[j].lane[i];
+        v[j].lane[i] = lane;
+    }
 }
 
 #undef EACH_LANE

@@ -104,6 +104,21 @@ VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, str
     kernel_store_bf16_first(to, parity, floats, count);
 }
 
+/* NaN, whose upper half could be infinity, gets another bit. */
+VECTOR_INLINE __m256i vector_bf16_bits(__m256 v) {
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_or_si256(_mm256_castps_si256(v), _mm256_and_si256(nan, _mm256_set1_epi32(1 << 22)));
+}
+
+VECTOR_INLINE __m256i vector_bf16_pairs(__m256 even, __m256 odd) {
+    return _mm256_blend_epi16(_mm256_srli_epi32(vector_bf16_bits(even), 16), vector_bf16_bits(odd), 0xaa);
+}
+
+VECTOR_INLINE void vector_store_bf16_pairs(uint16_t *to, struct vector even, struct vector odd) {
+    _mm256_storeu_si256((void *)to, vector_bf16_pairs(even.low, odd.low));
+    _mm256_storeu_si256((void *)(to + KERNEL_LANES), vector_bf16_pairs(even.high, odd.high));
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     _mm_storeu_si128((void *)to, _mm256_cvtps_ph(v.low, _MM_FROUND_TO_NEAREST_INT));
     _mm_storeu_si128((void *)(to + 8), _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT));
@@ -247,6 +262,42 @@ VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t 
                   two = _mm256_hadd_epi32(ab, cd);
     _mm_storeu_si128((void *)sums,
                      _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1)));
+}
+
+/* Four registers: of each half the 4 x 4 lanes. */
+VECTOR_INLINE void vector_transpose_halves(__m256 *v) {
+    const __m256 a = _mm256_shuffle_ps(v[0], v[1], 0x44), b = _mm256_shuffle_ps(v[0], v[1], 0xee),
+                 c = _mm256_shuffle_ps(v[2], v[3], 0x44), d = _mm256_shuffle_ps(v[2], v[3], 0xee);
+    v[0] = _mm256_shuffle_ps(a, c, 0x88);
+    v[1] = _mm256_shuffle_ps(a, c, 0xdd);
+    v[2] = _mm256_shuffle_ps(b, d, 0x88);
+    v[3] = _mm256_shuffle_ps(b, d, 0xdd);
+}
+
+/* Eight registers, of as many lanes: lanes within halves, then the halves of every fourth register. */
+VECTOR_INLINE void vector_transpose_eight(__m256 *v) {
+    vector_transpose_halves(v);
+    vector_transpose_halves(v + 4);
+    KERNEL_EACH (i, 4) {
+        const __m256 a = v[i], b = v[i + 4];
+        v[i] = _mm256_permute2f128_ps(a, b, 0x20);
+        v[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
+}
+
+VECTOR_INLINE void vector_transpose(struct vector *v) {
+    __m256 part[4][8];
+    KERNEL_EACH (i, 8) {
+        part[0][i] = v[i].low;
+        part[1][i] = v[i].high;
+        part[2][i] = v[i + 8].low;
+        part[3][i] = v[i + 8].high;
+    }
+    KERNEL_EACH (p, 4) vector_transpose_eight(part[p]);
+    KERNEL_EACH (i, 8) {
+        v[i] = (struct vector){part[0][i], part[2][i]};
+        v[i + 8] = (struct vector){part[1][i], part[3][i]};
+    }
 }
 
 /* ---- one register, for the microkernels of GEMMs ---- */

@@ -75,13 +75,22 @@ VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
     return (struct vector){_mm512_castsi512_ps(rounded)};
 }
 
-VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
+/* With one NaN for all, whose upper half could be infinity. */
+VECTOR_INLINE __m512i vector_bf16_bits(struct vector v) {
     const __mmask16 nan = _mm512_cmp_ps_mask(v.lanes, v.lanes, _CMP_UNORD_Q);
-    const __m512i halves =
-        _mm512_mask_mov_epi32(_mm512_castps_si512(v.lanes), nan, _mm512_set1_epi32(0x7fc00000));
+    return _mm512_mask_mov_epi32(_mm512_castps_si512(v.lanes), nan, _mm512_set1_epi32(0x7fc00000));
+}
+
+VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
+    const __m512i halves = vector_bf16_bits(v);
     const __mmask32 all = parity == ODD ? 0xaaaaaaaa : 0x55555555,
                     mask = count < KERNEL_LANES ? all & ((UINT32_C(1) << 2 * count) - 1) : all;
     _mm512_mask_storeu_epi16(to, mask, parity == ODD ? halves : _mm512_srli_epi32(halves, 16));
+}
+
+VECTOR_INLINE void vector_store_bf16_pairs(uint16_t *to, struct vector even, struct vector odd) {
+    const __m512i first = _mm512_srli_epi32(vector_bf16_bits(even), 16);
+    _mm512_storeu_si512(to, _mm512_mask_mov_epi16(first, 0xaaaaaaaa, vector_bf16_bits(odd)));
 }
 
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
@@ -213,6 +222,33 @@ VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t 
     const __m512 one = vector_add_integer_lanes(two, _mm512_permute_ps(two, 0xb1));
     _mm_storeu_si128((void *)sums,
                      _mm_castps_si128(_mm512_castps512_ps128(_mm512_permutexvar_ps(each_quarter, one))));
+}
+
+/* Four vectors: of each quarter the 4 x 4 lanes. */
+VECTOR_INLINE void vector_transpose_quarters(struct vector *v) {
+    const __m512 a = _mm512_shuffle_ps(v[0].lanes, v[1].lanes, 0x44),
+                 b = _mm512_shuffle_ps(v[0].lanes, v[1].lanes, 0xee),
+                 c = _mm512_shuffle_ps(v[2].lanes, v[3].lanes, 0x44),
+                 d = _mm512_shuffle_ps(v[2].lanes, v[3].lanes, 0xee);
+    v[0].lanes = _mm512_shuffle_ps(a, c, 0x88);
+    v[1].lanes = _mm512_shuffle_ps(a, c, 0xdd);
+    v[2].lanes = _mm512_shuffle_ps(b, d, 0x88);
+    v[3].lanes = _mm512_shuffle_ps(b, d, 0xdd);
+}
+
+/* Lanes within quarters, then the quarters of every fourth vector. */
+VECTOR_INLINE void vector_transpose(struct vector *v) {
+    KERNEL_EACH (i, 4) vector_transpose_quarters(v + 4 * i);
+    KERNEL_EACH (i, 4) {
+        const __m512 a = _mm512_shuffle_f32x4(v[i].lanes, v[i + 4].lanes, 0x88),
+                     b = _mm512_shuffle_f32x4(v[i].lanes, v[i + 4].lanes, 0xdd),
+                     c = _mm512_shuffle_f32x4(v[i + 8].lanes, v[i + 12].lanes, 0x88),
+                     d = _mm512_shuffle_f32x4(v[i + 8].lanes, v[i + 12].lanes, 0xdd);
+        v[i].lanes = _mm512_shuffle_f32x4(a, c, 0x88);
+        v[i + 4].lanes = _mm512_shuffle_f32x4(b, d, 0x88);
+        v[i + 8].lanes = _mm512_shuffle_f32x4(a, c, 0xdd);
+        v[i + 12].lanes = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
 }
 
 /* ---- one register, for the microkernels of GEMMs ---- */

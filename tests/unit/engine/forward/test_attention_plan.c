@@ -173,10 +173,34 @@ static void test_what_saves_most_goes_together(void **state) {
     fixture_deinit(&f);
 }
 
+static void check_runs(size_t threads, const size_t *expected, size_t count) {
+    static const int32_t tokens[ROWS_MAX];
+    struct fixture f;
+    fixture_init_threads(&f, MANY_HEADS, NORM_FORM_CRMSNORM, threads);
+    const struct step_entry entries[] = {entry_of(&f, 0, tokens, 0, 1), entry_of(&f, 1, tokens, 3, 37)};
+    forward_step(f.forward, entries, 2);
+    size_t row = 1;
+    assert_int_equal(f.forward->run_count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(f.forward->runs[i].first, row);
+        assert_int_equal(f.forward->runs[i].count, expected[i]);
+        row += expected[i];
+    }
+    fixture_deinit(&f);
+}
+
+/* A prompt from position 3 on, behind a row that its own tile stores. Many threads get shorter runs: 38 rows by 16 heads. */
+static void test_rows_are_stored_by_blocks_of_keys(void **state) {
+    (void)state;
+    check_runs(1, (size_t[]){13, 16, 8}, 3);
+    check_runs(48, (size_t[]){13, 13, 3, 8}, 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_common_pages_and_chunks_change_no_bit),
         cmocka_unit_test(test_what_saves_most_goes_together),
+        cmocka_unit_test(test_rows_are_stored_by_blocks_of_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
