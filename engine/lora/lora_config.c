@@ -169,7 +169,7 @@ enum status lora_config_init(struct lora_config *c, const char *text, size_t len
     enum status status = json_file_parse(text, length, LORA_CONFIG_NAME, JSON_FILE_VALUES_MAX, &c->root, e);
     if (status == STATUS_OK && !json_is_object(c->root))
         status = error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME, "is not an object");
-    if (status == STATUS_OK) status = regex_run_create(&c->run, e);
+    if (status == STATUS_OK) status = regex_run_create(REGEX_STEPS_ENCODING, &c->run, e);
     if (status == STATUS_OK) status = read_all(c, e);
     if (status != STATUS_OK) lora_config_deinit(c);
     return status;

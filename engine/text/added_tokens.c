@@ -109,7 +109,7 @@ static enum status add_pattern(struct added_tokens *a, const struct json_path *p
 static enum status add_patterns(struct added_tokens *a, const struct json_path *path,
                                 const struct normalizer *n, struct error *e) {
     struct regex_run *run;
-    enum status status = regex_run_create(&run, e);
+    enum status status = regex_run_create(REGEX_STEPS_ENCODING, &run, e);
     if (status != STATUS_OK) return status;
     for (int special = 0; special <= 1; special++)
         for (size_t i = a->count; status == STATUS_OK && i-- > 0;)

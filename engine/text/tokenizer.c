@@ -285,7 +285,7 @@ static enum status encode_pieces(struct encoding *c, struct error *e) {
 static enum status encode(struct encoding *c, const char *text, size_t length, bool special,
                           struct error *e) {
     const struct post_processor *post = &c->tokenizer->post_processor;
-    enum status status = regex_run_create(&c->run, e);
+    enum status status = regex_run_create(REGEX_STEPS_ENCODING, &c->run, e);
     if (status == STATUS_OK) status = cut_text(c, text, length, e);
     if (status == STATUS_OK && special) status = add_ids(c, &post->before, e);
     if (status == STATUS_OK) status = encode_pieces(c, e);

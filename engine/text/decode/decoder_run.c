@@ -352,7 +352,7 @@ static enum status create(size_t count, bool has_regex, struct decoder_run **out
     if (!run) return text_no_memory(e);
     run->stages = calloc(count + 1, sizeof *run->stages);
     enum status status = run->stages ? STATUS_OK : text_no_memory(e);
-    if (status == STATUS_OK && has_regex) status = regex_run_create(&run->regex_run, e);
+    if (status == STATUS_OK && has_regex) status = regex_run_create(REGEX_STEPS_DECODING, &run->regex_run, e);
     if (status != STATUS_OK) {
         decoder_run_destroy(run);
         return status;

@@ -6,32 +6,32 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "engine/base/clock.h"
 #include "engine/text/unicode/unicode.h"
 
-/* A match of the patterns in use takes a few steps a character; a run of a million blanks backtracks a
- * million times. JIT takes it for no step when a repeat of one character gives one back: a pattern like
- * "[a-z]*e[a-z]*[!?]" can take the square of a text's length. */
+/* Of a pattern. Where one is longer than is usual, so many bytes of it count as another step of each step: a match may look
+ * at all of its alternatives and sets at one place of the text. */
+enum { TRANSLATED_BYTES_MAX = 1 << 20, BYTES_OF_A_STEP = 1024 };
+
+/* Of a match. The steps that PCRE2 counts itself, anew from each place of the text, are those of groups. */
 enum {
-    STEPS_PER_MATCH_MAX = 10 * 1000 * 1000,
+    GROUP_STEPS_MAX = 10 * 1000 * 1000,
+    HEAP_KIBIBYTES_MAX = 64 * 1024,
     JIT_STACK_FIRST = 32 * 1024,
     JIT_STACK_MAX = 64 * 1024 * 1024
 };
-enum { HEAP_KIBIBYTES_MAX = 64 * 1024, TRANSLATED_BYTES_MAX = 1 << 20 };
+
+/* Of a run: each byte of a text that is searched gives it some more steps. Patterns in use take up to ten a byte. */
+enum { STEPS_PER_BYTE = 64 };
 
 struct regex {
     pcre2_code *code; /* or NULL, and what matches is this: */
     struct text_buffer literal;
+    uint64_t step_cost;
 };
 
-/* The processor's time that the matches of one run may take together, some hundred times what patterns in use need for a
- * megabyte. The limit of steps cannot see a pattern that goes far from every place of a text. Reading that time can cost
- * more than a match, so a run is only looked at once this much time has passed in its matches. */
-#define RUN_SECONDS_MAX     20.0
-#define RUN_SECONDS_UNKNOWN 1.0
-
 struct regex_run {
-    double seconds, cpu_seconds;
+    uint64_t steps_left, step_cost;
+    size_t start, at; /* of the last callout: where its match began, and its place */
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -39,6 +39,24 @@ struct regex_run {
 
 static enum status no_memory(struct error *e) {
     return error_set(e, STATUS_NO_MEMORY, "", "no memory for a regular expression");
+}
+
+/* A step for each character that the match has gone over, forward or back, since the last callout. */
+static int count_steps(pcre2_callout_block *block, void *data) {
+    struct regex_run *run = data;
+    size_t at = block->current_position, ahead = block->subject_length - at;
+    size_t from = block->start_match == run->start ? run->at : block->start_match;
+    uint64_t walk = at > from ? at - from : from - at;
+    if (block->callout_number > 0) { /* characters that come next, if the text has so many */
+        uint64_t told = UINT64_C(1) << (block->callout_number < 31 ? block->callout_number : 31);
+        walk += told < ahead ? told : ahead;
+    }
+    uint64_t cost = (walk + 1) * run->step_cost;
+    run->start = block->start_match;
+    run->at = at;
+    if (cost > run->steps_left) return PCRE2_ERROR_CALLOUT;
+    run->steps_left -= cost;
+    return 0;
 }
 
 static enum status compile(const char *pattern, size_t length, uint32_t options, struct regex **out,
@@ -64,6 +82,7 @@ static enum status compile(const char *pattern, size_t length, uint32_t options,
                          (size_t)offset, (const char *)text);
     }
     pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without JIT the interpreter takes over */
+    r->step_cost = 1 + length / BYTES_OF_A_STEP;
     *out = r;
     return STATUS_OK;
 }
@@ -106,7 +125,7 @@ void regex_destroy(struct regex *r) {
     free(r);
 }
 
-enum status regex_run_create(struct regex_run **out, struct error *e) {
+enum status regex_run_create(size_t steps, struct regex_run **out, struct error *e) {
     struct regex_run *run = calloc(1, sizeof *run);
     if (!run) return no_memory(e);
     run->data = pcre2_match_data_create(1, NULL);
@@ -116,7 +135,9 @@ enum status regex_run_create(struct regex_run **out, struct error *e) {
         regex_run_destroy(run);
         return no_memory(e);
     }
-    pcre2_set_match_limit(run->context, STEPS_PER_MATCH_MAX);
+    run->steps_left = steps;
+    pcre2_set_callout(run->context, count_steps, run);
+    pcre2_set_match_limit(run->context, GROUP_STEPS_MAX);
     pcre2_set_heap_limit(run->context, HEAP_KIBIBYTES_MAX);
     if (run->stack) pcre2_jit_stack_assign(run->context, NULL, run->stack);
     *out = run;
@@ -134,6 +155,7 @@ void regex_run_destroy(struct regex_run *run) {
 void regex_scan_init(struct regex_scan *s, const struct regex *r, struct regex_run *run, const char *text,
                      size_t length) {
     *s = (struct regex_scan){.regex = r, .run = run, .text = text, .length = length};
+    if (!regex_is_literal(r)) run->steps_left += (uint64_t)length * STEPS_PER_BYTE;
 }
 
 static enum status match_error(int code, struct error *e) {
@@ -144,15 +166,10 @@ static enum status match_error(int code, struct error *e) {
 
 static int match(struct regex_scan *s) {
     struct regex_run *run = s->run;
-    bool looked_at = run->seconds > RUN_SECONDS_UNKNOWN;
-    if (run->cpu_seconds > RUN_SECONDS_MAX) return PCRE2_ERROR_MATCHLIMIT;
-    uint64_t cpu_start = looked_at ? clock_thread_ns() : 0;
-    double start = clock_seconds();
-    int code = pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK,
-                           run->data, run->context);
-    run->seconds += clock_seconds() - start;
-    if (looked_at) run->cpu_seconds += (double)(clock_thread_ns() - cpu_start) * 1e-9;
-    return code;
+    run->step_cost = s->regex->step_cost;
+    run->start = run->at = s->at;
+    return pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK, run->data,
+                       run->context);
 }
 
 /* Searches in windows: under the sanitizers memmem looks at all of its haystack first, each time. */

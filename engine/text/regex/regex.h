@@ -1,7 +1,8 @@
 /* Regular expressions of tokenizer files. They are in Oniguruma's dialect; regex_translate.c says which part
  * of it is understood and rewrites it for PCRE2, the rest is refused. A compiled regex is immutable; every
- * user matches with a regex_run of its own. No match goes on without end: the steps and the memory of one are
- * limited, and the processor's time of a whole run, which is looked at between matches. */
+ * user matches with a regex_run of its own. No match goes on without end: its memory is limited, and the steps that
+ * all matches of a run take together, whatever the pattern (regex_callouts.h), so that a run takes at most a second, and one
+ * of the scheduler's thread some milliseconds. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,8 +26,11 @@ void regex_destroy(struct regex *r);
 /* A literal is searched for without a regex_run. */
 bool regex_is_literal(const struct regex *r);
 
+/* Steps of a run, beside those that its texts give it by their length. A step takes some nanoseconds. */
+enum { REGEX_STEPS_ENCODING = 1 << 25, REGEX_STEPS_DECODING = 1 << 20 };
+
 /* Working memory of one encoding or decoding. */
-enum status regex_run_create(struct regex_run **out, struct error *e);
+enum status regex_run_create(size_t steps, struct regex_run **out, struct error *e);
 void regex_run_destroy(struct regex_run *run);
 
 /* Goes through the matches of a text. Empty matches directly behind a match do not count. */
@@ -42,7 +46,7 @@ struct regex_scan {
 };
 void regex_scan_init(struct regex_scan *s, const struct regex *r, struct regex_run *run, const char *text,
                      size_t length);
-/* *found: whether there is a next match. STATUS_LIMIT when the regex takes too many steps on this text. */
+/* *found: whether there is a next match. STATUS_LIMIT when the run's regexes take too many steps. */
 enum status regex_scan_next(struct regex_scan *s, bool *found, struct error *e);
 
 /* Oniguruma's dialect -> PCRE2's (UTF, UCP, MULTILINE, newline LF). Errors as in regex_create. */

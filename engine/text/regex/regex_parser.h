@@ -12,6 +12,12 @@
 /* Groups and sets within each other. */
 enum { REGEX_DEPTH_MAX = 50 };
 
+/* What a match may do without a callout (regex_callouts.h). */
+struct regex_paths {
+    uint32_t ways; /* ways through, each of which may be tried before what follows has failed for good */
+    uint32_t walk; /* characters */
+};
+
 struct regex_parser {
     const char *pattern; /* well-formed UTF-8 */
     size_t length, at;

@@ -7,11 +7,19 @@
 #include <string.h>
 
 #include "engine/text/regex/regex.h"
+#include "engine/text/regex/regex_callouts.h"
 #include "engine/text/regex/regex_class.h"
 #include "engine/text/regex/regex_parser.h"
 #include "engine/text/unicode/unicode.h"
 
-static void parse_alternatives(struct regex_parser *p);
+static void parse_alternatives(struct regex_parser *p, bool is_whole, struct regex_paths *paths);
+
+/* What was written to the output from `start` on. */
+struct atom {
+    size_t start;
+    bool is_group; /* of the pattern: sets that are written as one are not */
+    struct regex_paths paths;
+};
 
 static bool is_quantifier(const struct regex_parser *p) {
     int c = regex_peek(p, 0);
@@ -45,16 +53,25 @@ static bool read_interval(struct regex_parser *p, struct interval *i) {
     return true;
 }
 
+static void repeat(struct regex_parser *p, struct atom *atom, uint32_t least, uint32_t most) {
+    regex_paths_repeat(&atom->paths, p, atom->start, atom->is_group, least, most);
+}
+
 /* A '+' behind an interval repeats it (for PCRE2 it would be possessive), so the whole goes into a group. */
-static void parse_interval(struct regex_parser *p, size_t atom, const struct interval *i) {
+static void parse_interval(struct regex_parser *p, struct atom *atom, const struct interval *i) {
     bool repeated = regex_peek(p, 0) == '+';
-    if (repeated) regex_insert(p, atom, "(?:");
-    regex_emit(p, "{%u", i->has_low ? i->low : 0);
+    unsigned least = i->has_low ? i->low : 0, most = i->has_comma ? UINT32_MAX : least;
+    repeat(p, atom, least, i->has_high ? i->high : most);
+    if (repeated) regex_insert(p, atom->start, "(?:");
+    regex_emit(p, "{%u", least);
     if (i->has_comma) regex_emit(p, ",");
     if (i->has_high) regex_emit(p, "%u", i->high);
     regex_emit(p, "}");
     if (repeated) {
-        regex_emit(p, ")+");
+        regex_emit(p, ")");
+        atom->is_group = true;
+        repeat(p, atom, 1, UINT32_MAX);
+        regex_emit(p, "+");
         p->at++;
     } else if (regex_peek(p, 0) == '?') {
         if (!i->has_comma) regex_refuse(p, "'{n}?' is not supported");
@@ -63,10 +80,12 @@ static void parse_interval(struct regex_parser *p, size_t atom, const struct int
     }
 }
 
-/* What may follow the atom that was written to the output from `atom` on. */
-static void parse_quantifier(struct regex_parser *p, size_t atom) {
+/* What may follow an atom. */
+static void parse_quantifier(struct regex_parser *p, struct atom *atom) {
     struct interval interval;
     if (is_quantifier(p)) {
+        int sign = regex_peek(p, 0);
+        repeat(p, atom, sign == '+', sign == '?' ? 1 : UINT32_MAX);
         regex_emit(p, "%c", p->pattern[p->at++]);
         int mode = regex_peek(p, 0);
         if (mode == '?' || mode == '+') regex_emit(p, "%c", p->pattern[p->at++]);
@@ -83,7 +102,7 @@ static void parse_quantifier(struct regex_parser *p, size_t atom) {
 }
 
 /* "(?imx-imx)" and "(?imx-imx:": what Oniguruma calls m is PCRE2's s. */
-static void parse_options(struct regex_parser *p, bool at_start) {
+static void parse_options(struct regex_parser *p, bool at_start, struct regex_paths *paths) {
     regex_emit(p, "(?");
     for (int c; (c = regex_peek(p, 0)) == 'i' || c == 'm' || c == '-'; p->at++)
         regex_emit(p, "%c", c == 'm' ? 's' : c);
@@ -99,7 +118,7 @@ static void parse_options(struct regex_parser *p, bool at_start) {
     }
     p->at++;
     regex_emit(p, ":");
-    parse_alternatives(p);
+    parse_alternatives(p, false, paths);
     regex_emit(p, ")");
     regex_expect(p, ')');
 }
@@ -110,7 +129,7 @@ static void parse_name(struct regex_parser *p) {
 }
 
 /* Behind a '('. Groups do not capture: nothing asks for what they hold. */
-static void parse_group(struct regex_parser *p, bool at_start) {
+static void parse_group(struct regex_parser *p, bool at_start, struct regex_paths *paths) {
     static const char *const kept[] = {"?:", "?=", "?!", "?>", "?<=", "?<!"};
     const char *open = "?:";
     size_t skip = 0;
@@ -122,13 +141,13 @@ static void parse_group(struct regex_parser *p, bool at_start) {
     bool named = skip == 0 && regex_starts_with(p, "?<");
     if (skip == 0 && !named && regex_peek(p, 0) == '?') {
         p->at++;
-        parse_options(p, at_start);
+        parse_options(p, at_start, paths);
         return;
     }
     p->at += skip;
     if (named) parse_name(p);
     regex_emit(p, "(%s", open);
-    parse_alternatives(p);
+    parse_alternatives(p, false, paths);
     regex_emit(p, ")");
     regex_expect(p, ')');
 }
@@ -166,11 +185,12 @@ static void parse_escape(struct regex_parser *p) {
 }
 
 /* One thing that a quantifier could follow. */
-static void parse_atom(struct regex_parser *p, bool at_start) {
+static void parse_atom(struct regex_parser *p, bool at_start, struct atom *atom) {
     int c = regex_peek(p, 0);
     if (c == '(') {
         p->at++;
-        parse_group(p, at_start);
+        atom->is_group = true;
+        parse_group(p, at_start, &atom->paths);
     } else if (c == '[') {
         p->at++;
         regex_class_set(p);
@@ -186,27 +206,42 @@ static void parse_atom(struct regex_parser *p, bool at_start) {
     }
 }
 
-/* Up to the ')' that ends the group, or the end. */
-static void parse_alternatives(struct regex_parser *p) {
+static void parse_item(struct regex_parser *p, bool at_start, struct regex_sequence *sequence) {
+    regex_sequence_go_on(sequence, p);
+    struct atom atom = {.start = p->out->length, .paths = {.ways = 1, .walk = 1}};
+    parse_atom(p, at_start, &atom);
+    if (p->status == STATUS_OK) parse_quantifier(p, &atom);
+    regex_sequence_add(sequence, &atom.paths);
+}
+
+/* Up to the ')' that ends the group, or the end. is_whole: they are those of the whole pattern. */
+static void parse_alternatives(struct regex_parser *p, bool is_whole, struct regex_paths *paths) {
+    struct regex_sequence sequence;
     bool at_start = true;
+    *paths = (struct regex_paths){0};
+    regex_sequence_init(&sequence);
     if (++p->depth > REGEX_DEPTH_MAX) regex_refuse(p, "nested too deep");
     while (p->status == STATUS_OK && p->at < p->length && p->pattern[p->at] != ')') {
         if (p->pattern[p->at] == '|') {
+            if (!is_whole) regex_sequence_go_on(&sequence, p);
+            regex_paths_add(paths, &sequence.paths);
+            regex_sequence_init(&sequence);
             regex_emit(p, "|");
             p->at++;
         } else {
-            size_t atom = p->out->length;
-            parse_atom(p, at_start);
-            if (p->status == STATUS_OK) parse_quantifier(p, atom);
+            parse_item(p, at_start, &sequence);
         }
         at_start = false;
     }
+    if (!is_whole) regex_sequence_go_on(&sequence, p);
+    regex_paths_add(paths, &sequence.paths);
     p->depth--;
 }
 
 enum status regex_translate(const char *pattern, size_t length, struct text_buffer *out, struct error *e) {
     struct regex_parser p = {.pattern = pattern, .length = length, .out = out, .error = e};
-    parse_alternatives(&p);
+    struct regex_paths paths;
+    parse_alternatives(&p, true, &paths);
     if (p.status == STATUS_OK && p.at < length) regex_refuse(&p, "a ')' too many");
     return p.status == STATUS_OK ? text_buffer_status(out, e) : p.status;
 }

@@ -112,7 +112,7 @@ static void test_numbers_that_are_none(void **state) {
 
 int main(void) {
     struct error e;
-    if (regex_run_create(&run, &e) != STATUS_OK) return 1;
+    if (regex_run_create(REGEX_STEPS_ENCODING, &run, &e) != STATUS_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_names_of_what_a_module_is_in),

@@ -46,7 +46,7 @@ static enum status try_run(const json_t *json, const char *text, size_t length, 
     bool starts_there = true;
     struct json_path top = json_path_top("test", json);
     assert_ok(normalizer_init(&n, &top, &e));
-    assert_ok(regex_run_create(&regex_run, &e));
+    assert_ok(regex_run_create(REGEX_STEPS_ENCODING, &regex_run, &e));
     text_buffer_append(out, text, length);
     enum status status = normalizer_run(&n, regex_run, out, &starts_there, out_error);
     regex_run_destroy(regex_run);

@@ -1,22 +1,6 @@
 #include "tests/support/test_support.h"
 
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "engine/text/regex/regex.h"
-
-/* Seconds between two readings of the clocks, if clocks_leap: of the day, and of what the thread has run. */
-static bool clocks_leap;
-static time_t day_leap, thread_leap;
-
-int clock_gettime(clockid_t clock, struct timespec *out) {
-    static time_t day, thread;
-    if (!clocks_leap) return (int)syscall(SYS_clock_gettime, clock, out);
-    *out = (struct timespec){.tv_sec = clock == CLOCK_THREAD_CPUTIME_ID ? (thread += thread_leap)
-                                                                        : (day += day_leap)};
-    return 0;
-}
 
 /* Matches in order, joined by '|'. Expected values are Oniguruma's. */
 static const struct {
@@ -78,7 +62,7 @@ static void check_case(size_t i) {
     char joined[256] = "";
     bool found;
     assert_ok(regex_create(cases[i].pattern, strlen(cases[i].pattern), &r, &e));
-    assert_ok(regex_run_create(&run, &e));
+    assert_ok(regex_run_create(REGEX_STEPS_ENCODING, &run, &e));
     regex_scan_init(&scan, r, run, cases[i].text, strlen(cases[i].text));
     for (size_t count = 0;; count++) {
         assert_ok(regex_scan_next(&scan, &found, &e));
@@ -158,58 +142,84 @@ static void test_deep_patterns(void **state) {
     assert_int_equal(regex_create(pattern, REGEX_PATTERN_BYTES_MAX + 1, &r, &e), STATUS_LIMIT);
 }
 
-/* A pattern that would go on for ages is stopped by its number of steps. */
-static void test_runaway_pattern(void **state) {
-    (void)state;
-    static const char pattern[] = "(?:a|aa)+$";
+/* All matches of a text that repeats `part` up to `length` bytes. */
+static enum status scan(const char *pattern, const char *part, size_t length, size_t steps) {
     struct error e = {0};
     struct regex *r;
     struct regex_run *run;
-    struct regex_scan scan;
-    char text[200];
-    bool found;
-    memset(text, 'a', sizeof text);
-    text[sizeof text - 1] = 'b';
-    assert_ok(regex_create(pattern, sizeof pattern - 1, &r, &e));
-    assert_ok(regex_run_create(&run, &e));
-    regex_scan_init(&scan, r, run, text, sizeof text);
-    assert_int_equal(regex_scan_next(&scan, &found, &e), STATUS_LIMIT);
-    assert_false(found);
+    struct regex_scan s;
+    char *text = malloc(length);
+    bool found = true;
+    enum status status = STATUS_OK;
+    assert_non_null(text);
+    for (size_t i = 0; i < length; i++) text[i] = part[i % strlen(part)];
+    assert_ok(regex_create(pattern, strlen(pattern), &r, &e));
+    assert_ok(regex_run_create(steps, &run, &e));
+    regex_scan_init(&s, r, run, text, length);
+    while (status == STATUS_OK && found) status = regex_scan_next(&s, &found, &e);
+    if (status != STATUS_OK) assert_false(found);
     regex_run_destroy(run);
     regex_destroy(r);
+    free(text);
+    return status;
 }
 
-/* So many matches of one run; which of them fails first, or `count`. */
-static int count_matches(int count, time_t day, time_t thread) {
-    struct error e = {0};
-    struct regex *r;
-    struct regex_run *run;
-    struct regex_scan scan;
-    int done = 0;
-    bool found;
-    assert_ok(regex_create("a", 1, &r, &e));
-    assert_ok(regex_run_create(&run, &e));
-    day_leap = day;
-    thread_leap = thread;
-    clocks_leap = true;
-    for (; done < count; done++) {
-        regex_scan_init(&scan, r, run, "a", 1);
-        enum status status = regex_scan_next(&scan, &found, &e);
-        if (status == STATUS_LIMIT) break;
-        assert_ok(status);
-    }
-    clocks_leap = false;
-    regex_run_destroy(run);
-    regex_destroy(r);
-    return done;
-}
+/* Patterns that take the square of the text's length or more, each by a way of its own: within a match, from each place of
+ * the text, through what must all be there, through groups, alternatives, options, what is ahead. */
+static const struct {
+    const char *pattern, *part;
+    size_t length;
+} runaways[] = {
+    {"(?:a|aa)+[!?]", "a", 200},
+    {"[a-z]*e[a-z]*[!?]", "e", 64000},
+    {"[a-z]*e[a-z]*[!?]", "zzzzzzze", 64000},
+    {"[a-z]{30000}[!?]", "a", 64000},
+    {"[a-z]{2,30000}[!?]", "a", 64000},
+    {"(?:[a-z]{50}){50}[!?]", "a", 64000},
+    {"(?:[a-z]{3})*[!?]", "a", 64000},
+    {"\\w{7}+[^e]++[a-z]+?[!?]", "a", 64000},
+    {"a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?[!?]", "a", 64},
+    {"(?:(?:a|aa){10}){4}[!?]", "a", 200},
+    {"(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)(?:a|aa)[!?]",
+     "a", 64000},
+    {"(?i:[a-z]*)(?i:e[a-z]*)[!?]", "e", 64000},
+    {"(?=[a-z]*)\\w?\\w?\\w?[!?]", "a", 64000},
+    {"(?![a-z]*[!?])[a-z][01]", "a", 64000},
+    {"(?>[a-z]*)[!?]", "a", 64000},
+    {"[a-z&&[^y]]*[!?]", "a", 64000},
+    {"a[ab]*[!?]|b[ab]*[!?]", "ab", 64000},
+};
 
-/* Many matches that are short by themselves are stopped by the time that they take together. A thread that others keep from
- * the processor goes on, or the same text would be refused under load. */
-static void test_runs_are_limited_by_their_own_time(void **state) {
+static void test_runaway_patterns(void **state) {
     (void)state;
-    assert_int_equal(count_matches(100, 3600, 0), 100);
-    assert_int_equal(count_matches(100, 2, 2), 12); /* the first, which passes one second, is not looked at */
+    for (size_t i = 0; i < sizeof runaways / sizeof runaways[0]; i++)
+        if (scan(runaways[i].pattern, runaways[i].part, runaways[i].length, REGEX_STEPS_DECODING) !=
+            STATUS_LIMIT)
+            fail_msg("/%s/ was not limited", runaways[i].pattern);
+}
+
+static const char *const in_use[] = {
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
+    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|"
+    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+};
+
+/* Those of models take no more steps than a text gives by its length, whatever stands in it. */
+static void test_patterns_in_use_are_not_limited(void **state) {
+    (void)state;
+    static const char *const parts[] = {" ",   "A",    "a",  "1",       "!",          "\n",
+                                        " \n", "! \n", " 1", "a b1!\n", "A\xC3\xA9 ", "\xE4\xB8\xAD"};
+    for (size_t i = 0; i < sizeof in_use / sizeof in_use[0]; i++)
+        for (size_t j = 0; j < sizeof parts / sizeof parts[0]; j++)
+            if (scan(in_use[i], parts[j], strlen(parts[j]) * 20000, 0) != STATUS_OK)
+                fail_msg("/%s/ over '%s' was limited", in_use[i], parts[j]);
+    /* This one looks from every third digit to the end of the number. */
+    assert_int_equal(scan("\\p{N}{1,3}(?=(?:\\p{N}{3})*\\b)|\\s", "1", 10000, REGEX_STEPS_ENCODING),
+                     STATUS_OK);
 }
 
 static void test_literals(void **state) {
@@ -236,9 +246,12 @@ static void test_literals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matches),       cmocka_unit_test(test_refused_patterns),
-        cmocka_unit_test(test_deep_patterns), cmocka_unit_test(test_runaway_pattern),
-        cmocka_unit_test(test_literals),      cmocka_unit_test(test_runs_are_limited_by_their_own_time),
+        cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_refused_patterns),
+        cmocka_unit_test(test_deep_patterns),
+        cmocka_unit_test(test_runaway_patterns),
+        cmocka_unit_test(test_patterns_in_use_are_not_limited),
+        cmocka_unit_test(test_literals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

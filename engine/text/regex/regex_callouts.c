@@ -1,0 +1,57 @@
+#include "engine/text/regex/regex_callouts.h"
+
+#include <stdio.h>
+
+enum { WAYS_MAX = 8, WALK_MAX = 64 };
+
+static uint32_t sum(uint32_t a, uint32_t b) {
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static uint32_t product(uint32_t a, uint32_t b) {
+    return b != 0 && a > UINT32_MAX / b ? UINT32_MAX : a * b;
+}
+
+void regex_sequence_init(struct regex_sequence *s) {
+    *s = (struct regex_sequence){.paths.ways = 1};
+}
+
+void regex_sequence_go_on(struct regex_sequence *s, struct regex_parser *p) {
+    if (!s->is_due) return;
+    regex_emit(p, "(?C)");
+    regex_sequence_init(s);
+}
+
+void regex_sequence_add(struct regex_sequence *s, const struct regex_paths *item) {
+    s->paths.ways = product(s->paths.ways, item->ways);
+    s->paths.walk = sum(s->paths.walk, item->walk);
+    s->is_due = s->paths.ways > WAYS_MAX || s->paths.walk > WALK_MAX;
+}
+
+void regex_paths_add(struct regex_paths *all, const struct regex_paths *alternative) {
+    all->ways = sum(all->ways, alternative->ways);
+    all->walk = sum(all->walk, alternative->walk);
+}
+
+/* The number of a callout is the power of two that its walk is. */
+static void announce(struct regex_parser *p, size_t atom, uint32_t characters) {
+    char callout[16];
+    unsigned power = 0;
+    while (power < 31 && (UINT32_C(1) << power) < characters) power++;
+    snprintf(callout, sizeof callout, "(?C%u)", power);
+    regex_insert(p, atom, callout);
+}
+
+void regex_paths_repeat(struct regex_paths *item, struct regex_parser *p, size_t atom, bool is_group,
+                        uint32_t least, uint32_t most) {
+    if (most <= 1) {
+        item->ways = sum(item->ways, least == 0);
+    } else if (is_group) {
+        regex_insert(p, atom, "(?:");
+        regex_emit(p, "(?C))");
+        *item = (struct regex_paths){.ways = UINT32_MAX, .walk = 1};
+    } else {
+        if (least > WALK_MAX) announce(p, atom, least);
+        *item = (struct regex_paths){.ways = most > least ? sum(most - least, 1) : 1, .walk = most};
+    }
+}
