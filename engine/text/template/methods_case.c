@@ -98,28 +98,16 @@ QUESTION(all_space, unicode_is_blank, false)
 QUESTION(all_printable, unicode_is_printable, true)
 QUESTION(all_ascii, is_ascii, true)
 
-static bool is_upper(int32_t point) {
-    return in(point, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LU);
-}
-
-static bool is_lower(int32_t point) {
-    return in(point, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LL);
-}
-
-static bool is_title(int32_t point) {
-    return in(point, UTF8PROC_CATEGORY_LT, UTF8PROC_CATEGORY_LT);
-}
-
-/* One of the kind, and none of the other. */
-static bool one_case(struct render *r, const struct value *self, bool wanted(int32_t point),
-                     bool unwanted(int32_t point), struct value *out) {
+/* One of the category, and none of the other or of titles. */
+static bool one_case(struct render *r, const struct value *self, utf8proc_category_t wanted,
+                     utf8proc_category_t unwanted, struct value *out) {
     const struct string *s = self->string;
     bool found = false, other = false;
     if (!count_categories(r, s)) return false;
     for (size_t at = 0; !other && at < s->length;) {
-        int32_t point = utf8_next(s->bytes, s->length, &at);
-        found |= wanted(point);
-        other = unwanted(point) || is_title(point);
+        utf8proc_category_t category = utf8proc_category(utf8_next(s->bytes, s->length, &at));
+        found |= category == wanted;
+        other = category == unwanted || category == UTF8PROC_CATEGORY_LT;
     }
     *out = BOOLEAN(found && !other);
     return true;
@@ -127,12 +115,12 @@ static bool one_case(struct render *r, const struct value *self, bool wanted(int
 
 static bool all_upper(struct render *r, const struct value *self, const struct value *p, struct value *out) {
     (void)p;
-    return one_case(r, self, is_upper, is_lower, out);
+    return one_case(r, self, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL, out);
 }
 
 static bool all_lower(struct render *r, const struct value *self, const struct value *p, struct value *out) {
     (void)p;
-    return one_case(r, self, is_lower, is_upper, out);
+    return one_case(r, self, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LU, out);
 }
 
 static bool all_title(struct render *r, const struct value *self, const struct value *p, struct value *out) {
@@ -141,8 +129,9 @@ static bool all_title(struct render *r, const struct value *self, const struct v
     (void)p;
     if (!count_categories(r, s)) return false;
     for (size_t at = 0; holds && at < s->length;) {
-        int32_t point = utf8_next(s->bytes, s->length, &at);
-        bool large = is_upper(point) || is_title(point), small = is_lower(point);
+        utf8proc_category_t category = utf8proc_category(utf8_next(s->bytes, s->length, &at));
+        bool large = category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LT;
+        bool small = category == UTF8PROC_CATEGORY_LL;
         holds = !(large && in_word) && !(small && !in_word);
         in_word = large || small;
         found |= in_word;

@@ -9,13 +9,14 @@
 
 /* ---- strip --------------------------------------------------------------------------------------------- */
 
-/* Counted as it is looked at: each character is looked for among all that are stripped. */
+/* Counted as it is looked at: each character is looked for among all that are stripped, as the bytes that it is; several
+ * bytes take longer to find than one. */
 static bool is_stripped(struct render *r, int32_t point, const struct string *characters) {
+    char bytes[UTF8_BYTES_MAX];
+    size_t length = utf8_encode(point, bytes);
     if (!characters) return unicode_is_blank(point);
-    if (!render_bytes(r, characters->length)) return false;
-    for (size_t at = 0; at < characters->length;)
-        if (utf8_next(characters->bytes, characters->length, &at) == point) return true;
-    return false;
+    if (!render_bytes(r, characters->length * (length > 1 ? 4 : 1))) return false;
+    return characters->length > 0 && memmem(characters->bytes, characters->length, bytes, length);
 }
 
 const struct string *text_strip(struct render *r, const struct string *s, const struct string *characters,
@@ -28,7 +29,7 @@ const struct string *text_strip(struct render *r, const struct string *s, const 
         if (!is_stripped(r, utf8_next(s->bytes, s->length, &next), characters)) break;
         end = before;
     }
-    return render_bytes(r, s->length - (end - start)) ? string_part(r, s, start, end) : NULL;
+    return render_bytes(r, 4 * (s->length - (end - start))) ? string_part(r, s, start, end) : NULL;
 }
 
 /* ---- replace, pad -------------------------------------------------------------------------------------- */

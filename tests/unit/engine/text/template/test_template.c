@@ -194,6 +194,14 @@ static void assert_takes_more_steps(const char *source, const char *json, size_t
     assert_non_null(strstr(e.text, "steps"));
 }
 
+/* What is looked at character by character counts as more than what is only copied. */
+static void looking_at_characters_takes_steps(void **state) {
+    (void)state;
+    enum { CHARACTERS = 1000000 };
+    assert_takes_more_steps("{% set s = ' ' * 1000000 %}{{ s.strip() }}", "{}", CHARACTERS / 20);
+    assert_takes_more_steps("{% set s = 'é' * 1000 %}{{ s.strip('è' * 1000 ~ 'é') }}", "{}", CHARACTERS / 10);
+}
+
 /* Names of a scope and arguments by name are looked for one after the other. */
 static void looking_for_names_takes_steps(void **state) {
     (void)state;
@@ -465,6 +473,7 @@ int main(void) {
         cmocka_unit_test(sources_have_limits),
         cmocka_unit_test(hostile_templates_end_within_their_limits),
         cmocka_unit_test(looking_for_names_takes_steps),
+        cmocka_unit_test(looking_at_characters_takes_steps),
         cmocka_unit_test(so_many_steps_are_allowed),
         cmocka_unit_test(fewer_steps_may_be_allowed),
         cmocka_unit_test(long_chains_are_evaluated_or_refused),
