@@ -10,7 +10,7 @@
 
 /* Of a pattern. Where one is longer than is usual, so many bytes of it count as another step of each step: a match may look
  * at all of its alternatives and sets at one place of the text. */
-enum { TRANSLATED_BYTES_MAX = 1 << 20, BYTES_OF_A_STEP = 1024 };
+enum { TRANSLATED_BYTES_MAX = 1 << 20, BYTES_OF_A_STEP = 4096 };
 
 /* Of a match. The steps that PCRE2 counts itself, anew from each place of the text, are those of groups. */
 enum {

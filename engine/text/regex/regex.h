@@ -27,7 +27,7 @@ void regex_destroy(struct regex *r);
 bool regex_is_literal(const struct regex *r);
 
 /* Steps of a run, beside those that its texts give it by their length. A step takes some nanoseconds. */
-enum { REGEX_STEPS_ENCODING = 1 << 25, REGEX_STEPS_DECODING = 1 << 20 };
+enum { REGEX_STEPS_ENCODING = 1 << 26, REGEX_STEPS_DECODING = 1 << 18 };
 
 /* Working memory of one encoding or decoding. */
 enum status regex_run_create(size_t steps, struct regex_run **out, struct error *e);
