@@ -31,7 +31,49 @@ static enum status read_bytes(const char *path, char **bytes, size_t *length, st
     return status;
 }
 
-static enum status parse_file(const char *path, json_t **out, struct error *e) {
+static enum status refuse_key(const struct config *c, const char *key, struct error *e) {
+    char where[OPTION_TEXT_MAX];
+    const char *nearest = option_nearest(key);
+    snprintf(where, sizeof where, "%.64s in %s", key, c->file);
+    return error_set(e, STATUS_INVALID_ARGUMENT, where,
+                     nearest ? "no such option; did you mean %s?" : "no such option", nearest);
+}
+
+/* Whether it is a number beyond 64 bits, read as a real one. */
+static bool is_beyond(const json_t *value) {
+    return json_is_real(value) && fabs(json_real_value(value)) >= 0x1p63;
+}
+
+static enum status refuse_member(const struct config *c, const char *key, const json_t *value,
+                                 struct error *e) {
+    char found[OPTION_TEXT_MAX];
+    enum option_id id = option_find(key, strlen(key));
+    if (id == OPTION_COUNT) return refuse_key(c, key, e);
+    snprintf(found, sizeof found, "%.17g", json_real_value(value));
+    return option_refuse(c, id, SOURCE_FILE, found, e);
+}
+
+/* JSON has no limits for numbers; we have. Says which option's it is, where that can be found out. */
+static enum status refuse_number(const struct config *c, const char *bytes, size_t length, const char *where,
+                                 struct error *e) {
+    json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+    enum status status = error_set(e, STATUS_MALFORMED, where, "a number is too large");
+    const char *key;
+    json_t *member, *item;
+    size_t i;
+    bool found = false;
+    json_object_foreach(root, key, member) {
+        const json_t *beyond = is_beyond(member) ? member : NULL;
+        json_array_foreach(member, i, item) if (is_beyond(item)) beyond = item;
+        if (beyond && !found) status = refuse_member(c, key, beyond, e);
+        found |= beyond != NULL;
+    }
+    json_decref(root);
+    return status;
+}
+
+static enum status parse_file(const struct config *c, json_t **out, struct error *e) {
+    const char *path = c->file;
     char *bytes = NULL, where[OPTION_TEXT_MAX];
     size_t length = 0;
     json_error_t at;
@@ -39,7 +81,9 @@ static enum status parse_file(const char *path, json_t **out, struct error *e) {
     if (status == STATUS_OK) {
         *out = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &at);
         snprintf(where, sizeof where, "%s:%d:%d", path, at.line, at.column);
-        if (!*out)
+        if (!*out && json_error_code(&at) == json_error_numeric_overflow)
+            status = refuse_number(c, bytes, length, where, e);
+        else if (!*out)
             status = error_set(e, STATUS_MALFORMED, where, "not JSON: %s", at.text);
         else if (!json_is_object(*out))
             status =
@@ -88,13 +132,7 @@ static enum status set_list(struct config *c, enum option_id id, const json_t *a
 
 static enum status set_member(struct config *c, const char *key, const json_t *value, struct error *e) {
     enum option_id id = option_find(key, strlen(key));
-    if (id == OPTION_COUNT) {
-        char where[OPTION_TEXT_MAX];
-        const char *nearest = option_nearest(key);
-        snprintf(where, sizeof where, "%.64s in %s", key, c->file);
-        return error_set(e, STATUS_INVALID_ARGUMENT, where,
-                         nearest ? "no such option; did you mean %s?" : "no such option", nearest);
-    }
+    if (id == OPTION_COUNT) return refuse_key(c, key, e);
     if (json_is_null(value)) return STATUS_OK;
     if (option_rows[id].type == OPTION_TYPE_LIST && json_is_array(value)) return set_list(c, id, value, e);
     return set_value(c, id, value, e);
@@ -103,7 +141,7 @@ static enum status set_member(struct config *c, const char *key, const json_t *v
 enum status config_file_read(struct config *c, struct error *e) {
     json_t *root = NULL, *value;
     const char *key;
-    enum status status = parse_file(c->file, &root, e);
+    enum status status = parse_file(c, &root, e);
     if (status == STATUS_OK) {
         json_object_foreach(root, key, value) {
             status = set_member(c, key, value, e);

@@ -401,14 +401,15 @@ static struct loaded_model_options loader_of(struct engine *engine, const struct
 }
 
 /* What is made of the tokenizer that was loaded, if there is one. */
-static enum status prepare_texts(struct engine *engine, struct error *e) {
+static enum status prepare_texts(struct engine *engine, const char *model, struct error *e) {
     if (!engine->tokenizer) {
         log_warn("no tokenizer (%s: %s): prompts must be token ids, and answers have ids alone",
                  engine->no_tokenizer.where, engine->no_tokenizer.text);
         return STATUS_OK;
     }
     fim_init(&engine->fim, engine->tokenizer);
-    return token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e);
+    return loaded_model_blame(token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e),
+                              "model", model, e);
 }
 
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
@@ -420,7 +421,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = workers_create_pinned(threads, o->pin_threads, "", &engine->workers, e)) != STATUS_OK)
         return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
-    if ((status = prepare_texts(engine, e)) != STATUS_OK) return status;
+    if ((status = prepare_texts(engine, o->model, e)) != STATUS_OK) return status;
     if ((status = engine_open_chat(engine, o, e)) != STATUS_OK) return status;
     if ((status = engine_open_grammars(engine, o, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, &engine->model);

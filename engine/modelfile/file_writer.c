@@ -14,9 +14,10 @@
 #define BUFFER_BYTES (16 * CHECKSUM_BLOCK)
 #define PARTS_MAX    1000 /* names to try */
 
+/* Errors name the file that was asked for; the one beside it is ours. */
 static enum status fail(const struct file_writer *w, const char *what, struct error *e) {
     int cause = errno;
-    return error_set(e, cause == ENOMEM ? STATUS_NO_MEMORY : STATUS_IO, w->part, "%s: %s", what,
+    return error_set(e, cause == ENOMEM ? STATUS_NO_MEMORY : STATUS_IO, w->path, "%s: %s", what,
                      strerror(cause));
 }
 
@@ -60,7 +61,7 @@ enum status file_writer_reserve(struct file_writer *w, size_t bytes, struct erro
     if (fallocate(w->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
         return STATUS_OK;
     int cause = errno;
-    return error_set(e, STATUS_IO, w->part, "no room for its %zu bytes: %s", bytes, strerror(cause));
+    return error_set(e, STATUS_IO, w->path, "no room for its %zu bytes: %s", bytes, strerror(cause));
 }
 
 static enum status write_fully(struct file_writer *w, const unsigned char *bytes, size_t count,

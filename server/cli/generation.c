@@ -150,6 +150,8 @@ static enum status submit(const struct generation *g, const struct config *confi
         .skip_special = config->skip_special_tokens,
         .logprobs = (int)config->logprobs,
     };
+    if (status == STATUS_OK && prompt.max_tokens > 0 && prompt.min_tokens > prompt.max_tokens)
+        status = error_set(e, STATUS_OPTION, "min-tokens", "more than --max-tokens %u", prompt.max_tokens);
     if (status == STATUS_OK && engine_submit(g->engine, &prompt, 1, out, e) != STATUS_OK)
         status = blame_option(e);
     token_options_deinit(&tokens);

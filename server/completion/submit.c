@@ -84,8 +84,8 @@ static enum api_error_kind refuse(struct api_error *e, const char *field, const 
     case STATUS_NO_MEMORY:
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
     default:
-        return api_error_set(e, API_INTERNAL, NULL, "The request could not be admitted: %s.",
-                             status_name(cause->code));
+        return api_error_set(e, API_INTERNAL, NULL, "The request could not be admitted: %s: %s.",
+                             cause->where, cause->text);
     }
 }
 

@@ -56,6 +56,8 @@ static const struct {
     {"", "bench --kernels --log-level error --isa " FOREIGN, "prenormd: --isa " FOREIGN ": "},
     {"PRENORM_ISA=" FOREIGN, SERVE, "prenormd: --isa " FOREIGN " (set by PRENORM_ISA): "},
     {"", SERVE "--config isa.json", "prenormd: --isa " FOREIGN " (set by isa in isa.json): "},
+    /* lengths that exclude each other */
+    {"", GENERATE "--min-tokens 5 --max-tokens 4", "prenormd: --min-tokens 5: more than --max-tokens 4"},
     /* ids and what belongs to them */
     {"", GENERATE "--logit-bias 5", "prenormd: --logit-bias 5: '5' is not ID=BIAS"},
     {"", GENERATE "--logit-bias 5=1e9", "prenormd: --logit-bias 5=1e9: '5=1e9' is not ID=BIAS"},
@@ -169,7 +171,7 @@ static void what_a_command_does_not_use_is_no_mistake(void **state) {
 /* What the machine could not give. */
 static void a_failure_without_a_mistake_is_1(void **state) {
     (void)state;
-    expect("", CONVERT "--out /nowhere/out.prenorm", 1, "prenormd: /nowhere/out.prenorm");
+    expect("", CONVERT "--out /nowhere/out.prenorm", 1, "prenormd: /nowhere/out.prenorm: cannot create");
 }
 
 static int make_folder(void **state) {
