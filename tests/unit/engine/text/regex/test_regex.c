@@ -204,6 +204,8 @@ static const char *const in_use[] = {
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
     "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|"
     "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    "\\w+|[^\\w\\s]+",
+    "\\b\\w+\\b|[^\\w\\s]|\\s+",
 };
 
 /* Those of models take no more steps than a text gives by its length, whatever stands in it. */
