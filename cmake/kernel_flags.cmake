@@ -35,11 +35,10 @@ endforeach()
 set_source_files_properties(${finite_files} PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 
-# The scalar microkernels of low-precision weights are plain loops: inlining around them gains nothing and takes most of a
-# minute to compile. Of the others it is the compiler's search for the store that a load reads, bounded here.
-set_property(SOURCE ${kernel_folder}/scalar/lowp_scalar.c APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
-set_property(SOURCE ${kernel_folder}/scalar/scalar.c APPEND PROPERTY COMPILE_OPTIONS
-  $<$<C_COMPILER_ID:GNU>:--param=sccvn-max-alias-queries-per-access=20>)
+# The scalar kernels are plain loops: inlining around them gains nothing and takes most of a minute to compile.
+foreach(name scalar lowp_scalar)
+  set_property(SOURCE ${kernel_folder}/scalar/${name}.c APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
+endforeach()
 
 # Under the address sanitizer their many small functions stay functions, and four checks are left out, which it makes itself
 # or which unaligned loads do not need: inlined, or with these checks, a file takes minutes to compile. The thread
@@ -62,7 +61,6 @@ if(PRENORM_SANITIZE STREQUAL "address")
 elseif(PRENORM_SANITIZE STREQUAL "thread")
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=thread)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_ANNOUNCED)
-  set_property(SOURCE ${kernel_folder}/scalar/scalar.c APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
 endif()
 # What clang says of loops that it did not unroll is nothing to mend where little is optimised.
 if(PRENORM_SANITIZE)

@@ -12,7 +12,8 @@
 #endif
 
 /* Inlined into each other everywhere, a file of kernels becomes hundreds of thousands of instructions, which a sanitizer
- * multiplies: its builds (cmake/kernel_flags.cmake) keep the functions apart. The same operations, the same bits. */
+ * multiplies: its builds, and all of the scalar kernels (cmake/kernel_flags.cmake), keep the functions apart. The same
+ * operations, the same bits. */
 #ifdef KERNEL_OUTLINED
 #define VECTOR_INLINE static inline __attribute__((unused))
 #else

@@ -17,8 +17,13 @@ static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, con
                                  size_t width, float (*sums)[KERNEL_PANEL],
                                  const struct gemm_prefetch *prefetch) {
     (void)prefetch;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < k; i++)
+    for (size_t r = 0; r < rows; r++, x += stride) {
+        /* Two steps of k, one after the other, between a load of the sums and a store. */
+        for (size_t i = 0; i + 1 < k; i += 2)
             for (size_t n = 0; n < width; n++)
-                sums[r][n] = fmaf(x[r * stride + i], w[i * KERNEL_PANEL + n], sums[r][n]);
+                sums[r][n] = fmaf(x[i + 1], w[(i + 1) * KERNEL_PANEL + n],
+                                  fmaf(x[i], w[i * KERNEL_PANEL + n], sums[r][n]));
+        for (size_t n = 0; k % 2 && n < width; n++)
+            sums[r][n] = fmaf(x[k - 1], w[(k - 1) * KERNEL_PANEL + n], sums[r][n]);
+    }
 }
