@@ -148,15 +148,17 @@ static inline float *case_run_strips(struct gemm_case *p, const struct kernel_ta
     return all;
 }
 
-/* Every table against the scalar one. */
+/* Every table against the scalar one, which comes first of them: of that the strips. */
 static inline void compare_tables(struct gemm_case *p) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     float *expected = case_run(p, kernel_scalar());
     for (size_t t = 0; t < count; t++) {
-        float *found = case_run(p, tables[t]);
-        assert_same_bits(expected, found, p->out.count, "%s in %s, %zu rows, k %zu, n %zu",
-                         weight_type_name(p->type), tables[t]->name, p->row_count, p->m.base.k, p->m.base.n);
+        float *found = t > 0 ? case_run(p, tables[t]) : NULL;
+        if (found)
+            assert_same_bits(expected, found, p->out.count, "%s in %s, %zu rows, k %zu, n %zu",
+                             weight_type_name(p->type), tables[t]->name, p->row_count, p->m.base.k,
+                             p->m.base.n);
         free(found);
         found = case_run_strips(p, tables[t], KERNEL_LANES);
         assert_same_bits(expected, found, p->out.count, "%s in strips in %s, %zu rows, k %zu, n %zu",

@@ -29,6 +29,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
                           void *context);
 
 static _Atomic size_t left; /* allocations until the one that fails, that one included; 0: none will */
+static size_t armed, taken;
 static _Atomic bool failed;
 
 static bool fails(void) {
@@ -44,12 +45,17 @@ static bool fails(void) {
 
 void failing_malloc_arm(size_t n) {
     atomic_store(&failed, false);
+    armed = n;
     atomic_store(&left, n);
 }
 
 bool failing_malloc_disarm(void) {
-    atomic_store(&left, 0);
+    taken = armed - atomic_exchange(&left, 0);
     return atomic_load(&failed);
+}
+
+size_t failing_malloc_count(void) {
+    return taken;
 }
 
 void *__wrap_malloc(size_t size) {

@@ -11,3 +11,6 @@ void failing_malloc_arm(size_t n);
 
 /* No allocation fails any more. Whether one has, since it was armed. */
 bool failing_malloc_disarm(void);
+
+/* How many there were between the last failing_malloc_arm and its failing_malloc_disarm. */
+size_t failing_malloc_count(void);

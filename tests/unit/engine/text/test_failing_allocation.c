@@ -27,10 +27,8 @@ static bool open_without(const char *path, size_t n) {
 }
 
 static size_t count_allocations(const char *path) {
-    size_t count = 0;
-    for (size_t step = (size_t)1 << 24; step > 0; step /= 2)
-        if (open_without(path, count + step)) count += step;
-    return count;
+    if (open_without(path, SIZE_MAX)) fail_msg("%s: too many allocations", path);
+    return failing_malloc_count();
 }
 
 static void try_folder(const char *path, const char *name, void *context) {
