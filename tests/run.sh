@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain by gcc, with warnings as errors;
-# then beside each other: all under ASan and UBSan with coverage against its floors, the threaded ones under TSan by clang, with
-# warnings as errors, and the checks of the sources (tests/tidy); the kernels' for AArch64, and with PRENORM_WHOLE=yes for
-# every set of x86; the installation and the files of deploy/; and clients from PyPI where that can be reached.
+# Installs what is missing (Debian packages), builds in build/test-*, and runs every test, in rows beside each other: plain by
+# gcc, with warnings as errors; all under ASan and UBSan with coverage against its floors; the kernels' for AArch64, and with
+# PRENORM_WHOLE=yes for every set of x86; the checks of the sources (tests/tidy); and once plain is through, the threaded ones
+# under TSan by clang, with warnings as errors; the installation and the files of deploy/; and clients from PyPI where that can
+# be reached.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -150,21 +151,38 @@ sources() {
     CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug && bash "$root/tests/tidy/check.sh" "$folder"
 }
 
-# The longest row, one step after the other.
-sanitized() {
-    step "address, undefined behaviour and coverage" address_and_coverage
-    step "clang" clang_build
-    step "threads" thread
+# Rows that others wait for, or that wait for most of their time, go before those that compute all the time: these have what is
+# left, so that no processor is idle while a test waits.
+in_background() { renice -n $(($(nice) + 5)) -p "$BASHPID" >/dev/null; }
+
+# after NAME: waits until that row has ended, also by a signal.
+after() {
+    until [[ -e $logs/lane-$1 ]] || ! kill -0 "${rows[$1]}" 2>/dev/null; do sleep 1; done
 }
 
-# Ends before that one, whose last programs wait for most of their time.
+shipped() { step "plain" plain; }
+
+sanitized() {
+    in_background
+    step "address, undefined behaviour and coverage" address_and_coverage
+}
+
 arm64() {
+    in_background
     step "arm64" bash "$root/tests/arm64/run.sh"
     step "sources" sources
 }
 
+# What starts threads is known by the plain run.
+threaded() {
+    after shipped
+    step "clang" clang_build
+    step "threads" thread
+}
+
 # What is installed and deployed, one step after the other: each waits most of its time.
 installed() {
+    after shipped
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
     step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
     step "systemd" bash "$root/tests/deploy/test_systemd.sh" "$root/build/test-plain"
@@ -174,6 +192,7 @@ installed() {
 # What asks a daemon of the plain build.
 asked() {
     local program=$root/build/test-plain/prenormd
+    after shipped
     step "kubernetes" python3 "$root/tests/deploy/test_kubernetes.py" "$program"
     step "haproxy" python3 "$root/tests/deploy/test_haproxy.py" "$program"
     step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$program"
@@ -208,21 +227,30 @@ take_lane() {
     programs_failed=$((programs_failed + counted[2]))
 }
 
-# beside NAME...: such functions at once; then what they say, one after the other.
+# beside NAME...: such functions at once; and what each says, in this order, as soon as it has ended.
 beside() {
     local name
+    declare -A rows=()
     echo "== at once: $*"
     rm -f "$logs"/lane-*
     # A process in the background does not hear an interrupt.
     trap 'trap - INT && kill 0' INT
-    for name in "$@"; do lane "$name" >"$logs/lane-$name.out" 2>&1 & done
-    wait
+    for name in "$@"; do
+        lane "$name" >"$logs/lane-$name.out" 2>&1 &
+        rows[$name]=$!
+    done
+    for name in "$@"; do
+        wait "${rows[$name]}"
+        take_lane "$name"
+    done
     trap - INT
-    for name in "$@"; do take_lane "$name"; done
 }
 
 # Minutes, most of them of the compiler: nightly.sh has it.
-emulated() { [[ -z ${PRENORM_WHOLE:-} ]] || step "emulated" bash "$root/tests/emulated/run.sh"; }
+emulated() {
+    in_background
+    [[ -z ${PRENORM_WHOLE:-} ]] || step "emulated" bash "$root/tests/emulated/run.sh"
+}
 
 main() {
     local line
@@ -230,9 +258,7 @@ main() {
     # Before anything copies the system; where they cannot be had, the step says so.
     (install_packages arm64) || true
     mkdir -p "$logs" || fail "cannot make $logs"
-    step "plain" plain
-    # Those of installed and asked wait most of their time, in which the others go on.
-    beside sanitized arm64 emulated installed asked
+    beside shipped threaded installed asked sanitized arm64 emulated
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done
