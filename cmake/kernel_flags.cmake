@@ -52,8 +52,10 @@ if(PRENORM_SANITIZE STREQUAL "address")
   endforeach()
   set_property(SOURCE ${kernel_files} ${finite_files} ${loading_files} APPEND PROPERTY
     COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
-  # Without it gcc leaves wide registers uncleared at -O1, and on Intel's cores scalar code behind that takes 20 times as long.
-  set_property(SOURCE ${kernel_files} ${finite_files} ${loading_files} APPEND PROPERTY
+  # Without it gcc leaves wide registers uncleared at -O1, and on Intel's cores scalar code behind that takes 20 times as long:
+  # all that uses them (WIDEST) has it.
+  set(wide_files ${PROJECT_SOURCE_DIR}/engine/calibrate/refine_row.c ${PROJECT_SOURCE_DIR}/engine/tools/bench_bounds.c)
+  set_property(SOURCE ${kernel_files} ${finite_files} ${loading_files} ${wide_files} APPEND PROPERTY
     COMPILE_OPTIONS $<$<C_COMPILER_ID:GNU>:-fexpensive-optimizations>)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
   # Registers of a function are given out at once, not loop by loop: on that gcc 12 spends 31 of the 35 s of lowp_scalar.c.

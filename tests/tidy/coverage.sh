@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Lines that the tests run, for each folder, against the floors of coverage_floors.txt. Kernels are not instrumented (their
-# loops would take minutes to build); every variant of them is compared bit for bit by its own tests.
+# loops would take minutes to build), nor are the loops of WIDEST (engine/base/widest.h); every variant of them is compared bit
+# for bit by its own tests.
 # Usage: coverage.sh BUILD_FOLDER, built with PRENORM_COVERAGE and tested
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
