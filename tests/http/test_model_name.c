@@ -22,9 +22,9 @@ static void a_model_of_the_hub(void **state) {
     snprintf(path, sizeof path, "%s/models--org--tales/snapshots/0a1b", cache);
     assert_int_equal(symlink(MODEL, path), 0);
     snprintf(setting, sizeof setting, "HF_HUB_CACHE=%s", cache);
-    struct command found = {
-        .words = {PRENORMD, "generate", "--model", "org/tales@0a1b", "--max-tokens", "4", "Once"},
-        .setting = setting};
+    struct command found = {.words = {PRENORMD, "generate", "--model", "org/tales@0a1b", "--temperature", "0",
+                                      "--max-tokens", "4", "Once"},
+                            .setting = setting};
     assert_int_equal(command_run(&found), 0);
     assert_true(strlen(found.output_text) > 0);
     command_free(&found);
