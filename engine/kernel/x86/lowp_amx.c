@@ -118,8 +118,8 @@ static const float *weight_scales(const struct group *g, size_t panel) {
     return (const float *)(const void *)(panel_of(g, panel) + g->padded * KERNEL_PANEL);
 }
 
-VECTOR_INLINE void run_slice(const struct group *g, enum weight_type type, size_t panel, const struct slice *slice,
-                             struct sums *sums, struct unpacked *unpacked) {
+VECTOR_INLINE void run_slice(const struct group *g, enum weight_type type, size_t panel,
+                             const struct slice *slice, struct sums *sums, struct unpacked *unpacked) {
     struct unit unit = {.slice = slice,
                         .waits = type == WEIGHT_TYPE_BF16 && g->passes == 1,
                         .unpacked = unpacked,
@@ -136,7 +136,8 @@ VECTOR_INLINE void run_slice(const struct group *g, enum weight_type type, size_
     }
 }
 
-VECTOR_INLINE void run_group(const struct group *g, enum weight_type type, struct sums *sums, struct unpacked *unpacked) {
+VECTOR_INLINE void run_group(const struct group *g, enum weight_type type, struct sums *sums,
+                             struct unpacked *unpacked) {
     for (size_t block = 0; block < g->blocks; block += g->slice_blocks)
         for (size_t panel = 0; panel < g->panels; panel++) {
             const struct slice slice = slice_of(g, panel, block);
@@ -177,7 +178,8 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
         rows = (row_count + chunks - 1) / chunks;
         struct group group = group_of(m, type, row_first, rows);
         const unsigned char *first = m->panels + panel_first * group.panel_bytes;
-        gemm_chunk(&group, type, panel_first, panel_count, chunks > 1 ? first : m->base.prefetch, sums, unpacked);
+        gemm_chunk(&group, type, panel_first, panel_count, chunks > 1 ? first : m->base.prefetch, sums,
+                   unpacked);
     }
 }
 
