@@ -4,7 +4,8 @@
 #include "server/http/http_request.h"
 
 /* From the header, once the key has been checked: sets r->client and counts the request until
- * client_request_leave. API_CLIENT_LIMIT in r->error: it has as many as it may. */
+ * client_request_leave. In r->error API_CLIENT_LIMIT: it has as many as it may; API_QUEUE_FULL: there are more clients
+ * than are counted. */
 enum api_error_kind client_request_enter(struct http_request *r);
 
 /* Who asks, for the log: an address, "unix", or "" where nobody knows. */
