@@ -153,6 +153,7 @@ static struct kv_demand cache_demand(const struct engine *engine, const struct e
 static void report_pool(const struct engine *engine, const struct kv_demand *d,
                         const struct memory_plan *plan) {
     const struct kv_pool *pool = &engine->pool;
+    const struct model_description *model = &engine->model.description;
     log_info(
         "cache: %u pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
         "%zu MiB were left",
@@ -160,7 +161,8 @@ static void report_pool(const struct engine *engine, const struct kv_demand *d,
         (double)pool->page_count / (double)kv_pages_for(d->context, d->layout.page_tokens), d->context,
         engine->info.weight_bytes >> 20, plan->available_bytes >> 20);
     /* Not chosen by itself: answers would depend on the machine. */
-    if (engine->info.isa == KERNEL_ISA_amx && d->layout.type == KV_TYPE_F16)
+    if (engine->info.isa == KERNEL_ISA_amx && d->layout.type == KV_TYPE_F16 &&
+        kernel_tiles_take(model->head_dim, model->heads / model->kv_heads))
         log_info("cache: with kv-type bf16 attention over prompts runs on AMX here, in a third of the time; "
                  "answers differ a little from those of f16");
 }

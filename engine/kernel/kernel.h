@@ -219,6 +219,19 @@ struct kv_head {
 #define KERNEL_HEAD_DIM_MAX    1024 /* elements of a head */
 _Static_assert(KERNEL_ATTENTION_CHUNK % KERNEL_LANES == 0, "chunks are whole blocks of keys");
 
+/* What attention by tiles (AMX) takes, of a cache in bf16: heads of so many dimensions, read by at most so many query heads
+ * each. Others are left to vectors. */
+enum {
+    KERNEL_TILES_HEAD_DIM_MIN = KERNEL_LANES,
+    KERNEL_TILES_HEAD_DIM_MAX = 256,
+    KERNEL_TILES_GROUP_MAX = 32
+};
+
+static inline bool kernel_tiles_take(size_t head_dim, size_t group) {
+    return head_dim >= KERNEL_TILES_HEAD_DIM_MIN && head_dim <= KERNEL_TILES_HEAD_DIM_MAX &&
+           group <= KERNEL_TILES_GROUP_MAX;
+}
+
 /* A row of queries. */
 struct attention_row {
     const float *q;        /* from `column` on [group][head_dim] */

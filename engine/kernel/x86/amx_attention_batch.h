@@ -11,11 +11,11 @@
 
 #define QUERIES_MAX  (2 * TILE_ROWS) /* that go together */
 #define QUERIES_MIN  4               /* fewer are left to vectors */
-#define HEAD_DIM_MIN KERNEL_LANES
-#define HEAD_DIM_MAX 256
+#define HEAD_DIM_MAX KERNEL_TILES_HEAD_DIM_MAX
 #define PAIR_BYTES   (2 * sizeof(uint16_t))
 #define VALUE_ROWS   (KERNEL_LANES / 2) /* of a tile of values: pairs of positions */
 #define AHEAD        4                  /* blocks from what is computed to what is prefetched */
+_Static_assert(QUERIES_MAX == KERNEL_TILES_GROUP_MAX, "the queries of a row go together");
 
 /* Elements from one query to the next: an odd number of cache lines apart. */
 #define QUERY_STRIDE (HEAD_DIM_MAX + KERNEL_ALIGN / sizeof(uint16_t))

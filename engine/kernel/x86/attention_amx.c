@@ -116,9 +116,7 @@ static __attribute__((noinline)) void compute(const struct call *c, size_t row_f
 /* Whether there are rows for tiles: without, what these need is not set up. */
 static bool takes(const struct attention *a, size_t row_first, size_t row_count) {
     const size_t end = row_first + row_count;
-    if (a->cache.type != KV_TYPE_BF16 || a->head_dim < HEAD_DIM_MIN || a->head_dim > HEAD_DIM_MAX ||
-        a->group > QUERIES_MAX)
-        return false;
+    if (a->cache.type != KV_TYPE_BF16 || !kernel_tiles_take(a->head_dim, a->group)) return false;
     for (size_t row = row_first, rows; row < end; row += rows) {
         rows = rows_of_sequence(a, row, end);
         if (rows * a->group >= QUERIES_MIN) return true;
