@@ -6,9 +6,12 @@
 /* GEMMs that run together, one or JOINED_MAX, which read the same rows, are split into runs of panels, each by all rows of the
  * step: every panel comes from memory once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered
  * along the panels, so that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
- * slowest worker at the end. Runs are as even as whole panels can be, by their bytes, and as many for each worker. With few
- * panels for each worker that is not even enough: runs are then of strips, sixteen columns each, or of some rows of a panel or
- * a strip. Those of the same weights are next to each other in a run, so that neighbours read them, two as a rule. */
+ * slowest worker at the end. Where there are rows enough for each worker to have some of its own, it has these by all panels:
+ * it reads rows that it has made itself, and they stay in its cache while the weights pass, which each worker then reads.
+ *
+ * Runs are as even as whole panels can be, by their bytes, and as many for each worker. With few panels for each worker that
+ * is not even enough: runs are then of strips, sixteen columns each, or of some rows of a panel or a strip. Those of the same
+ * weights are next to each other in a run, so that neighbours read them, two as a rule. */
 #define PANEL_STRIPS     (KERNEL_PANEL / KERNEL_LANES)
 #define STRIP_BYTES      (KERNEL_LANES * 4) /* from strip to strip in a panel's first line, whatever the type */
 #define BLOCK_ROWS       64                 /* at least, of tiles of panels by blocks of rows */
@@ -16,8 +19,10 @@
 #define MANY_UNIT_ROWS   16                 /* where there are rows of two blocks or more */
 #define READ_ROWS        4                  /* rows whose sums take about as long as reading the weights */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
-#define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
-#define TILES_PER_WORKER 4 /* with fewer tiles, rows are split into more blocks */
+#define RUN_PANELS       4   /* of low-precision weights: a panel's epilogue overlaps the next */
+#define TILES_PER_WORKER 4   /* with fewer tiles, rows are split into more blocks */
+#define OWN_ROWS         128 /* of a worker, at least, */
+#define OWN_BYTES        ((size_t)768 << 10) /* and of such a block at most, as GEMMs read them */
 
 static size_t divide_up(size_t a, size_t b) {
     return (a + b - 1) / b;
@@ -129,10 +134,20 @@ static size_t slowest_bytes(const struct tiling *tiling, const struct unit *unit
     return unit->strips == 1 ? bytes * 9 / 8 : bytes;
 }
 
+/* Blocks of rows of which each worker has as many; 0: there are too few rows for that. */
+static size_t own_blocks(const struct packed_linear *linear, size_t rows, size_t threads) {
+    static const size_t element[] = {
+        [WEIGHT_TYPE_F32] = 4, [WEIGHT_TYPE_BF16] = 2, [WEIGHT_TYPE_INT8] = 1, [WEIGHT_TYPE_INT4] = 1};
+    const size_t bytes = rows * linear->in * element[linear->type], most = rows / (threads * OWN_ROWS);
+    return threads * lower(divide_up(bytes, threads * OWN_BYTES), most);
+}
+
 /* Of panels by all rows, or where there are many by blocks of them. */
-static void make_panel_tiles(struct tiling *tiling, size_t runs, size_t threads) {
+static void make_panel_tiles(struct tiling *tiling, const struct packed_linear *linear, size_t runs,
+                             size_t threads) {
     const size_t wanted = divide_up(threads * TILES_PER_WORKER, runs),
-                 blocks = higher(1, lower(wanted, tiling->rows / BLOCK_ROWS));
+                 many = lower(wanted, tiling->rows / BLOCK_ROWS),
+                 blocks = higher(1, higher(many, own_blocks(linear, tiling->rows, threads)));
     tiling->runs = runs;
     tiling->block_rows = divide_up(divide_up(tiling->rows, blocks), KERNEL_LANES) * KERNEL_LANES;
     tiling->tiles = runs * divide_up(tiling->rows, tiling->block_rows);
@@ -160,7 +175,7 @@ static struct tiling tiling_of(const struct forward *f, const struct packed_line
     if (tiling.groups)
         tiling.tiles = tiling.runs = linear_groups_tiles(linear[0], tiling.groups);
     else if (unit.strips == PANEL_STRIPS && unit.blocks == 1)
-        make_panel_tiles(&tiling, runs, threads);
+        make_panel_tiles(&tiling, linear[0], runs, threads);
     else
         tiling.tiles = tiling.runs = unit_runs(&tiling, threads);
     return tiling;
