@@ -12,6 +12,9 @@
  * at all of its alternatives and sets at one place of the text. */
 enum { TRANSLATED_BYTES_MAX = 1 << 20, BYTES_OF_A_STEP = 4096 };
 
+/* Characters: PCRE2 goes them back before any callout within. */
+enum { LOOK_BEHIND_MAX = 64 };
+
 /* Of a match. The steps that PCRE2 counts itself, anew from each place of the text, are those of groups. */
 enum {
     GROUP_STEPS_MAX = 10 * 1000 * 1000,
@@ -80,6 +83,14 @@ static enum status compile(const char *pattern, size_t length, uint32_t options,
         free(r);
         return error_set(e, STATUS_MALFORMED, "", "the regular expression, near offset %zu: %s",
                          (size_t)offset, (const char *)text);
+    }
+    uint32_t back = 0;
+    pcre2_pattern_info(r->code, PCRE2_INFO_MAXLOOKBEHIND, &back);
+    if (back > LOOK_BEHIND_MAX) {
+        regex_destroy(r);
+        return error_set(e, STATUS_LIMIT, "",
+                         "the regular expression looks %u characters back, and %d are the most", back,
+                         LOOK_BEHIND_MAX);
     }
     pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without JIT the interpreter takes over */
     r->step_cost = 1 + length / BYTES_OF_A_STEP;

@@ -49,6 +49,7 @@ static const struct {
     {"\\u0041|\\x42|\\x{1F600}", "AB😀", "A|B|😀"},
     {"(?<name>a)(b)", "ab", "ab"},
     {"(?<!a)b(?=c)", "abcbc", "b"},
+    {"(?<=a{62}|c{2})b", "ccb", "b"},
     {"(?>a+)b", "aab", "aab"},
     {"\\.\\$\\\\", ".$\\", ".$\\"},
     {"a*", "baac", "|aa|"}, /* empty, "aa", and not directly behind it; then at the end */
@@ -116,6 +117,8 @@ static const struct {
     {"(?~a)", "offset 2"},
     {"(?<=a+)b", "near offset"},
     {"(?<n)", "offset 4"},
+    {"(?<=za{64})b", "looks 65 characters back, and 64 are the most"},
+    {"(?<!z(?:a{200}){200})b", "looks 40001 characters back"},
     {"a{99999}", "near offset"},
 };
 
