@@ -22,7 +22,7 @@
 #define RUN_PANELS       4   /* of low-precision weights: a panel's epilogue overlaps the next */
 #define TILES_PER_WORKER 4   /* with fewer tiles, rows are split into more blocks */
 #define OWN_ROWS         128 /* of a worker, at least, */
-#define OWN_BYTES        ((size_t)768 << 10) /* and of such a block at most, as GEMMs read them */
+#define OWN_BYTES        ((size_t)768 << 10) /* of such a block at most, if it has more rows */
 
 static size_t divide_up(size_t a, size_t b) {
     return (a + b - 1) / b;
