@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { WAYS_MAX = 8, WALK_MAX = 64 };
+enum { WAYS_MAX = 8, WALK_MAX = 64, TRIED_MAX = WAYS_MAX * WALK_MAX };
 
 static uint32_t sum(uint32_t a, uint32_t b) {
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
@@ -18,19 +18,31 @@ void regex_sequence_init(struct regex_sequence *s) {
 
 void regex_sequence_go_on(struct regex_sequence *s, struct regex_parser *p) {
     if (!s->is_due) return;
+    const uint32_t tried = s->tried;
     regex_emit(p, "(?C)");
     regex_sequence_init(s);
+    s->has_called = true;
+    s->tried = tried;
 }
 
 void regex_sequence_add(struct regex_sequence *s, const struct regex_paths *item) {
+    s->paths.tried = sum(s->paths.tried, product(s->paths.ways, item->tried));
+    if (!s->has_called) s->tried = s->paths.tried;
     s->paths.ways = product(s->paths.ways, item->ways);
     s->paths.walk = sum(s->paths.walk, item->walk);
-    s->is_due = s->paths.ways > WAYS_MAX || s->paths.walk > WALK_MAX;
+    s->is_due = s->paths.ways > WAYS_MAX || s->paths.walk > WALK_MAX || s->paths.tried > TRIED_MAX;
 }
 
-void regex_paths_add(struct regex_paths *all, const struct regex_paths *alternative) {
-    all->ways = sum(all->ways, alternative->ways);
-    all->walk = sum(all->walk, alternative->walk);
+void regex_paths_add(struct regex_paths *all, const struct regex_sequence *alternative) {
+    all->ways = sum(all->ways, alternative->paths.ways);
+    all->walk = sum(all->walk, alternative->paths.walk);
+    all->tried = sum(all->tried, alternative->tried);
+}
+
+void regex_paths_go_on(struct regex_paths *all, struct regex_parser *p) {
+    if (all->tried <= TRIED_MAX) return;
+    regex_emit(p, "(?C)");
+    all->tried = 0;
 }
 
 /* The number of a callout is the power of two that its walk is. */
@@ -49,9 +61,11 @@ void regex_paths_repeat(struct regex_paths *item, struct regex_parser *p, size_t
     } else if (is_group) {
         regex_insert(p, atom, "(?:");
         regex_emit(p, "(?C))");
-        *item = (struct regex_paths){.ways = UINT32_MAX, .walk = 1};
+        *item = (struct regex_paths){.ways = UINT32_MAX, .walk = 1, .tried = item->tried};
     } else {
         if (least > WALK_MAX) announce(p, atom, least);
-        *item = (struct regex_paths){.ways = most > least ? sum(most - least, 1) : 1, .walk = most};
+        *item = (struct regex_paths){.ways = most > least ? sum(most - least, 1) : 1,
+                                     .walk = most,
+                                     .tried = least < WALK_MAX ? least + 1 : WALK_MAX};
     }
 }

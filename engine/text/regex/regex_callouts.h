@@ -10,7 +10,8 @@
 /* An alternative at hand, from its last callout on. */
 struct regex_sequence {
     struct regex_paths paths;
-    bool is_due; /* a callout goes before what comes next */
+    bool is_due, has_called; /* a callout goes before what comes next; one went before */
+    uint32_t tried;          /* up to the first callout */
 };
 
 void regex_sequence_init(struct regex_sequence *s);
@@ -18,8 +19,10 @@ void regex_sequence_init(struct regex_sequence *s);
 void regex_sequence_go_on(struct regex_sequence *s, struct regex_parser *p);
 void regex_sequence_add(struct regex_sequence *s, const struct regex_paths *item);
 
-/* Another alternative of a group. */
-void regex_paths_add(struct regex_paths *all, const struct regex_paths *alternative);
+/* Another alternative of a group, or of the whole pattern. */
+void regex_paths_add(struct regex_paths *all, const struct regex_sequence *alternative);
+/* The next alternative begins: behind many that may have failed without a callout it begins with one. */
+void regex_paths_go_on(struct regex_paths *all, struct regex_parser *p);
 
 /* The atom written from `atom` on is going to be repeated, or (most <= 1) may be absent. most: UINT32_MAX without a limit. A
  * group calls back in each turn, and behind the last, and many characters that must all be there are told before the first. */

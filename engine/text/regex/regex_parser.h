@@ -14,8 +14,9 @@ enum { REGEX_DEPTH_MAX = 50 };
 
 /* What a match may do without a callout (regex_callouts.h). */
 struct regex_paths {
-    uint32_t ways; /* ways through, each of which may be tried before what follows has failed for good */
-    uint32_t walk; /* characters */
+    uint32_t ways;  /* ways through, each of which may be tried before what follows has failed for good */
+    uint32_t walk;  /* characters */
+    uint32_t tried; /* what may be tried up to the first callout, if it fails */
 };
 
 struct regex_parser {

@@ -208,7 +208,7 @@ static void parse_atom(struct regex_parser *p, bool at_start, struct atom *atom)
 
 static void parse_item(struct regex_parser *p, bool at_start, struct regex_sequence *sequence) {
     regex_sequence_go_on(sequence, p);
-    struct atom atom = {.start = p->out->length, .paths = {.ways = 1, .walk = 1}};
+    struct atom atom = {.start = p->out->length, .paths = {.ways = 1, .walk = 1, .tried = 1}};
     parse_atom(p, at_start, &atom);
     if (p->status == STATUS_OK) parse_quantifier(p, &atom);
     regex_sequence_add(sequence, &atom.paths);
@@ -224,9 +224,10 @@ static void parse_alternatives(struct regex_parser *p, bool is_whole, struct reg
     while (p->status == STATUS_OK && p->at < p->length && p->pattern[p->at] != ')') {
         if (p->pattern[p->at] == '|') {
             if (!is_whole) regex_sequence_go_on(&sequence, p);
-            regex_paths_add(paths, &sequence.paths);
+            regex_paths_add(paths, &sequence);
             regex_sequence_init(&sequence);
             regex_emit(p, "|");
+            regex_paths_go_on(paths, p);
             p->at++;
         } else {
             parse_item(p, at_start, &sequence);
@@ -234,7 +235,7 @@ static void parse_alternatives(struct regex_parser *p, bool is_whole, struct reg
         at_start = false;
     }
     if (!is_whole) regex_sequence_go_on(&sequence, p);
-    regex_paths_add(paths, &sequence.paths);
+    regex_paths_add(paths, &sequence);
     p->depth--;
 }
 

@@ -199,6 +199,21 @@ static void test_runaway_patterns(void **state) {
             fail_msg("/%s/ was not limited", runaways[i].pattern);
 }
 
+/* The same of many alternatives, each of which fails before any callout of its own. */
+static void test_runaway_alternatives(void **state) {
+    (void)state;
+    static const char *const alternatives[] = {"a?a?a?a{57}zx*", "(?:a?a?a?a{57}zx*)", "ab"};
+    for (size_t i = 0; i < sizeof alternatives / sizeof alternatives[0]; i++) {
+        char pattern[40000] = "";
+        size_t used = 0;
+        for (size_t j = 0; used + 50 < sizeof pattern && j < (i == 2 ? 6000 : 600); j++)
+            used += (size_t)snprintf(pattern + used, sizeof pattern - used, "%s%s%c", j ? "|" : "",
+                                     alternatives[i], (char)('b' + j % 25));
+        if (scan(pattern, "a", 64000, REGEX_STEPS_DECODING) != STATUS_LIMIT)
+            fail_msg("many times /%s/ was not limited", alternatives[i]);
+    }
+}
+
 static const char *const in_use[] = {
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
@@ -253,6 +268,7 @@ int main(void) {
         cmocka_unit_test(test_refused_patterns),
         cmocka_unit_test(test_deep_patterns),
         cmocka_unit_test(test_runaway_patterns),
+        cmocka_unit_test(test_runaway_alternatives),
         cmocka_unit_test(test_patterns_in_use_are_not_limited),
         cmocka_unit_test(test_literals),
     };
