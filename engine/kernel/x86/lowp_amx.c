@@ -118,6 +118,7 @@ static const float *weight_scales(const struct group *g, size_t panel) {
     return (const float *)(const void *)(panel_of(g, panel) + g->padded * KERNEL_PANEL);
 }
 
+/* type: the group's, but as a constant, for which the loops below are compiled. */
 VECTOR_INLINE void run_slice(const struct group *g, enum weight_type type, size_t panel,
                              const struct slice *slice, struct sums *sums, struct unpacked *unpacked) {
     struct unit unit = {.slice = slice,
