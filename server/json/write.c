@@ -5,28 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_continuation(unsigned char byte) {
-    return (byte & 0xc0) == 0x80;
-}
+#include "engine/base/utf8.h"
 
-/* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */
 size_t utf8_sequence_length(const char *text, size_t length) {
-    const unsigned char *s = (const unsigned char *)text;
-    if (!length) return 0;
-    if (s[0] < 0x80) return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf) return length >= 2 && is_continuation(s[1]) ? 2 : 0;
-    if (s[0] >= 0xe0 && s[0] <= 0xef) {
-        if (length < 3 || !is_continuation(s[1]) || !is_continuation(s[2])) return 0;
-        if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
-        return 3;
-    }
-    if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-        if (length < 4 || !is_continuation(s[1]) || !is_continuation(s[2]) || !is_continuation(s[3]))
-            return 0;
-        if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
-        return 4;
-    }
-    return 0;
+    size_t used;
+    if (length == 0 || utf8_classify((const unsigned char *)text, length, &used) != UTF8_WHOLE) return 0;
+    return used;
 }
 
 size_t json_text_characters(const char *text, size_t length) {

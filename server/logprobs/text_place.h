@@ -3,15 +3,14 @@
  * for them, which is one for as many as could have begun one. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct text_place {
     size_t offset;         /* where the next token's text starts, in characters */
     unsigned char held[3]; /* of a character that is not whole yet */
     size_t held_count;
-    size_t
-        of_bytes; /* characters of the tokens since the last that is text: a decoder may hold them back until the next one */
+    /* Characters of the tokens since the last that is text: a decoder may hold them back until the next one. */
+    size_t of_bytes;
 };
 
 /* Bytes of the next token, behind which *p is then. Returns where they start: behind the U+FFFD for what was held, if they do

@@ -12,9 +12,9 @@
 /* Counted as it is looked at: each character is looked for among all that are stripped, as the bytes that it is; several
  * bytes take longer to find than one. */
 static bool is_stripped(struct render *r, int32_t point, const struct string *characters) {
+    if (!characters) return unicode_is_blank(point);
     char bytes[UTF8_BYTES_MAX];
     size_t length = utf8_encode(point, bytes);
-    if (!characters) return unicode_is_blank(point);
     if (!render_bytes(r, characters->length * (length > 1 ? 4 : 1))) return false;
     return characters->length > 0 && memmem(characters->bytes, characters->length, bytes, length);
 }

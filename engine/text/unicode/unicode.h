@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UTF8_BYTES_MAX = 4, UNICODE_REPLACEMENT = 0xFFFD };
+#include "engine/base/utf8.h"
+
+enum { UNICODE_REPLACEMENT = 0xFFFD };
 
 /* Length of the longest prefix that is well-formed UTF-8 (no surrogates, nothing overlong, nothing above
  * U+10FFFF). */
@@ -23,13 +25,6 @@ size_t utf8_count(const char *text, size_t length);
 
 /* Writes the UTF-8 of a code point (not a surrogate); returns its length. */
 size_t utf8_encode(int32_t point, char out[UTF8_BYTES_MAX]);
-
-/* What stands at the start of bytes that may be anything: a whole character, bytes that can never become one,
- * or the beginning of one that needs more bytes. */
-enum utf8_kind { UTF8_WHOLE, UTF8_BROKEN, UTF8_INCOMPLETE };
-/* *used: bytes of the character, or of the maximal broken or incomplete part (each stands for one U+FFFD).
- * length > 0. */
-enum utf8_kind utf8_classify(const unsigned char *bytes, size_t length, size_t *used);
 
 bool unicode_is_whitespace(int32_t point);      /* White_Space */
 bool unicode_is_word(int32_t point);            /* \w of UTS #18: Alphabetic, marks, Nd, Pc, joiners */
