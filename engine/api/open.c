@@ -9,6 +9,7 @@
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
 #include "engine/base/name_list.h"
+#include "engine/base/thread.h"
 #include "engine/blas/blas.h"
 #include "engine/files/json_file.h"
 #include "engine/files/mapped_file.h"
@@ -131,7 +132,8 @@ static void plan_memory(struct engine *engine, const struct engine_options *o,
         memory_plan_add(plan, "threads of grammars", grammar_cache_threads_bytes(engine->grammars));
     }
     if (o->fair_share) memory_plan_add(plan, "fair shares (max-queue)", turns_memory_bytes(o->queue_max));
-    memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
+    memory_plan_add(plan, "compute threads",
+                    (workers_count(engine->workers) + 1) * memory_thread_bytes(THREAD_STACK_COMPUTE));
     for (size_t i = 0; i < o->reserve_count; i++)
         memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);
 }

@@ -90,9 +90,9 @@ static bool is_limited(int resource) {
     return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
-size_t memory_thread_bytes(void) {
+size_t memory_thread_bytes(size_t used) {
     struct rlimit stack;
-    if (!is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) return THREAD_STACK_USED;
+    if (!is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) return used;
     /* As thread_start has it. */
     if (getrlimit(RLIMIT_STACK, &stack) != 0 || stack.rlim_cur == RLIM_INFINITY) return MEMORY_STACK_BYTES;
     return stack.rlim_cur > THREAD_STACK_BYTES ? (size_t)stack.rlim_cur : THREAD_STACK_BYTES;

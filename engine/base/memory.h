@@ -26,9 +26,9 @@ size_t memory_anonymous_bytes(void);
  * and what RLIMIT_AS and RLIMIT_DATA leave. 0: nobody knows (nothing left is 1). */
 size_t memory_available_bytes(void);
 
-/* What one thread more takes of that: its whole stack where the address space is limited, else what a thread
- * of ours uses of it. */
-size_t memory_thread_bytes(void);
+/* What one thread more takes of that: its whole stack where the address space is limited, else what it uses of it
+ * (THREAD_STACK_USED, THREAD_STACK_COMPUTE). */
+size_t memory_thread_bytes(size_t used);
 
 /* For main, before any thread starts: the heap gives back what was freed. glibc raises its thresholds with
  * the largest block that was freed, and makes many heaps that each keep their freed memory; with this a large

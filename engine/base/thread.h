@@ -10,10 +10,11 @@
 
 /* A stack of at least so many bytes has every thread, whatever `ulimit -s` or the C library says (musl: 128 KiB). */
 #define THREAD_STACK_BYTES ((size_t)1 << 20)
-/* Of it a thread of ours uses so much at most. The deepest is attention over bf16 with AMX, with the vectors that some of its
- * rows are left to (340 KiB); GEMMs of many rows have their sums there; chat templates take less (tests: test_stack.c
- * of the kernels, test_template_stack.c). */
-#define THREAD_STACK_USED ((size_t)384 << 10)
+/* Of it a thread of ours uses so much at most: one that computes, where GEMMs of many wide rows with AMX have their sums
+ * (640 KiB; attention over bf16 takes 340), and any other, of which those are deepest that render chat templates (tests:
+ * test_stack.c of the kernels, test_template_stack.c). */
+#define THREAD_STACK_COMPUTE ((size_t)704 << 10)
+#define THREAD_STACK_USED    ((size_t)384 << 10)
 
 /* For main: the stack of the first thread may grow to THREAD_STACK_BYTES. STATUS_LIMIT where that is forbidden. */
 enum status thread_reserve_stack(struct error *e);

@@ -19,9 +19,11 @@
 #define MANY_UNIT_ROWS   16                 /* where there are rows of two blocks or more */
 #define READ_ROWS        4                  /* rows whose sums take about as long as reading the weights */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
-#define RUN_PANELS       4   /* of low-precision weights: a panel's epilogue overlaps the next */
-#define TILES_PER_WORKER 4   /* with fewer tiles, rows are split into more blocks */
-#define OWN_ROWS         128 /* of a worker, at least, */
+#define RUN_PANELS       4  /* of low-precision weights: a panel's epilogue overlaps the next */
+#define WIDE_RUN_PANELS  12 /* where BLOCK_ROWS rows or more are read anew by each run, being longer than */
+#define WIDE_ROW_BYTES   ((size_t)4 << 10)
+#define TILES_PER_WORKER 4                   /* with fewer tiles, rows are split into more blocks */
+#define OWN_ROWS         128                 /* of a worker, at least, */
 #define OWN_BYTES        ((size_t)768 << 10) /* of such a block at most, if it has more rows */
 
 static size_t divide_up(size_t a, size_t b) {
@@ -36,9 +38,17 @@ static size_t higher(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+/* Of a row that is multiplied, without what stands behind its numbers. */
+static size_t row_bytes(const struct packed_linear *linear) {
+    static const size_t element[] = {
+        [WEIGHT_TYPE_F32] = 4, [WEIGHT_TYPE_BF16] = 2, [WEIGHT_TYPE_INT8] = 1, [WEIGHT_TYPE_INT4] = 1};
+    return linear->in * element[linear->type];
+}
+
 /* Panels of a run where there are many for each worker. */
-static size_t longest_run(const struct packed_linear *linear) {
-    if (linear->type != WEIGHT_TYPE_F32) return RUN_PANELS;
+static size_t longest_run(const struct packed_linear *linear, size_t rows) {
+    if (linear->type != WEIGHT_TYPE_F32)
+        return rows >= BLOCK_ROWS && row_bytes(linear) > WIDE_ROW_BYTES ? WIDE_RUN_PANELS : RUN_PANELS;
     return higher(1, RUN_BYTES / kernel_panel_bytes(linear->type, linear->in));
 }
 
@@ -110,12 +120,13 @@ static struct unit choose_unit(const struct forward *f, const struct packed_line
     return choices[best];
 }
 
-/* Runs of whole panels by all rows. */
-static size_t panel_runs(const struct packed_linear *const *linear, size_t count, size_t threads) {
+/* Runs of whole panels, for so many workers that share rows. */
+static size_t panel_runs(const struct packed_linear *const *linear, size_t count, size_t rows,
+                         size_t threads) {
     const size_t panels = panels_of(linear, count);
     size_t runs = 0;
     for (size_t i = 0; i < count; i++)
-        runs += divide_up(kernel_panels(linear[i]->out), threads * longest_run(linear[i])) * threads;
+        runs += divide_up(kernel_panels(linear[i]->out), threads * longest_run(linear[i], rows)) * threads;
     return lower(panels, higher(runs, threads * TILES_PER_WORKER));
 }
 
@@ -136,18 +147,14 @@ static size_t slowest_bytes(const struct tiling *tiling, const struct unit *unit
 
 /* Blocks of rows of which each worker has as many; 0: there are too few rows for that. */
 static size_t own_blocks(const struct packed_linear *linear, size_t rows, size_t threads) {
-    static const size_t element[] = {
-        [WEIGHT_TYPE_F32] = 4, [WEIGHT_TYPE_BF16] = 2, [WEIGHT_TYPE_INT8] = 1, [WEIGHT_TYPE_INT4] = 1};
-    const size_t bytes = rows * linear->in * element[linear->type], most = rows / (threads * OWN_ROWS);
+    const size_t bytes = rows * row_bytes(linear), most = rows / (threads * OWN_ROWS);
     return threads * lower(divide_up(bytes, threads * OWN_BYTES), most);
 }
 
 /* Of panels by all rows, or where there are many by blocks of them. */
-static void make_panel_tiles(struct tiling *tiling, const struct packed_linear *linear, size_t runs,
-                             size_t threads) {
+static void make_panel_tiles(struct tiling *tiling, size_t runs, size_t own, size_t threads) {
     const size_t wanted = divide_up(threads * TILES_PER_WORKER, runs),
-                 many = lower(wanted, tiling->rows / BLOCK_ROWS),
-                 blocks = higher(1, higher(many, own_blocks(linear, tiling->rows, threads)));
+                 many = lower(wanted, tiling->rows / BLOCK_ROWS), blocks = higher(1, higher(many, own));
     tiling->runs = runs;
     tiling->block_rows = divide_up(divide_up(tiling->rows, blocks), KERNEL_LANES) * KERNEL_LANES;
     tiling->tiles = runs * divide_up(tiling->rows, tiling->block_rows);
@@ -155,7 +162,8 @@ static void make_panel_tiles(struct tiling *tiling, const struct packed_linear *
 
 static struct tiling tiling_of(const struct forward *f, const struct packed_linear *const *linear,
                                size_t count, size_t rows) {
-    const size_t threads = workers_count(f->workers), runs = panel_runs(linear, count, threads);
+    const size_t threads = workers_count(f->workers), own = own_blocks(linear[0], rows, threads),
+                 runs = panel_runs(linear, count, rows, own ? 1 : threads);
     struct unit unit = {PANEL_STRIPS, 1, rows};
     if (runs * (rows / BLOCK_ROWS) < threads * TILES_PER_WORKER) unit = choose_unit(f, linear, count, rows);
     struct tiling tiling = {.rows = rows,
@@ -175,7 +183,7 @@ static struct tiling tiling_of(const struct forward *f, const struct packed_line
     if (tiling.groups)
         tiling.tiles = tiling.runs = linear_groups_tiles(linear[0], tiling.groups);
     else if (unit.strips == PANEL_STRIPS && unit.blocks == 1)
-        make_panel_tiles(&tiling, linear[0], runs, threads);
+        make_panel_tiles(&tiling, runs, own, threads);
     else
         tiling.tiles = tiling.runs = unit_runs(&tiling, threads);
     return tiling;

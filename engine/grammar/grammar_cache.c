@@ -6,6 +6,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/thread.h"
 #include "engine/grammar/grammar_task.h"
 
 enum { PLACES_MIN = 2, PLACES_MAX = 64 };
@@ -74,7 +75,7 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
 }
 
 size_t grammar_cache_threads_bytes(const struct grammar_cache *cache) {
-    size_t one = memory_thread_bytes();
+    size_t one = memory_thread_bytes(THREAD_STACK_USED);
     return cache->place_count * (one < GRAMMAR_TASK_STACK_BYTES ? one : GRAMMAR_TASK_STACK_BYTES);
 }
 

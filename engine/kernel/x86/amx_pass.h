@@ -54,16 +54,12 @@ struct unit {
     bool unpacks;
 };
 
-/* Of weights as they are stored, and of rows, before a block. */
-VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsigned char *x,
-                                      const unsigned char *y, bool both, size_t row_bytes,
-                                      const unsigned char *w) {
+/* Before a block; w: its weights as they are stored, or NULL. */
+VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsigned char *w) {
     if (prefetch->next)
         prefetch_next_weights(prefetch);
     else if (w)
         prefetch_block(w);
-    prefetch_rows(prefetch, x, row_bytes);
-    if (both) prefetch_rows(prefetch, y, row_bytes);
 }
 
 /* Tiles are literals of the instructions. */
@@ -133,7 +129,7 @@ VECTOR_INLINE void run_unit(struct pipeline *p, enum weight_type type, const str
         const unsigned char *w = type == WEIGHT_TYPE_INT4
                                      ? u->unpacked->weights[block % u->ring][0]
                                      : u->slice->weights + (u->first + block) * BLOCK_BYTES;
-        prefetch_for_block(prefetch, x, y, both, row_bytes, type == WEIGHT_TYPE_INT4 ? NULL : w);
+        prefetch_for_block(prefetch, type == WEIGHT_TYPE_INT4 ? NULL : w);
         if (type == WEIGHT_TYPE_INT4 && u->unpacks && block + 1 < u->blocks)
             unpack_block(u->unpacked, u->slice, block + 1, u->ring);
         if (block == 0) {

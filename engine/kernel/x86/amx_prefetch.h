@@ -1,7 +1,8 @@
 /* Prefetching of weights and activations for AMX. One pass over a panel prefetches at PREFETCH_MEMORY_DISTANCE. Where rows
  * take several passes, memory would be idle while weights are read again from the cache: each pass prefetches its share of the
  * weights that are read next, in streams. So does a single pass over int4, where unpacking leaves the processor no room to run
- * ahead. Of the activations that the next slice of k takes, each panel prefetches a part. */
+ * ahead. Activations are not prefetched: lines that come from far away take the places (16 on Intel's cores) of those that the
+ * tiles load from the second-level cache, and the hardware prefetches rows by itself. */
 #pragma once
 
 #include "engine/kernel/x86/amx_tiles.h"
@@ -15,8 +16,6 @@
 struct pass_prefetch {
     const unsigned char *next; /* weights: line of the first stream; NULL: prefetch within this panel */
     size_t spacing, lines;     /* bytes from stream to stream; lines of each, with every block of k */
-    ptrdiff_t rows_ahead;      /* activations: bytes from what is read to what is prefetched; 0: none */
-    size_t row, row_step;      /* rows row, row + row_step, ... of each tile */
 };
 
 static struct pass_prefetch prefetch_of_pass(const unsigned char *next, size_t bytes, size_t blocks,
@@ -30,12 +29,6 @@ static struct pass_prefetch prefetch_of_pass(const unsigned char *next, size_t b
 
 VECTOR_INLINE void prefetch_next_weights(struct pass_prefetch *p) {
     for (size_t line = 0; line < p->lines; line++, p->next += CACHE_LINE) prefetch_lines(p->next, p->spacing);
-}
-
-VECTOR_INLINE void prefetch_rows(const struct pass_prefetch *p, const unsigned char *x, size_t row_bytes) {
-    if (p->rows_ahead == 0) return;
-    for (size_t r = p->row; r < TILE_ROWS; r += p->row_step)
-        __builtin_prefetch(x + (ptrdiff_t)(r * row_bytes) + p->rows_ahead, 0, 2);
 }
 
 /* Before block w of a panel, when few rows take it. */

@@ -17,13 +17,15 @@ void convert_bf16_amx(const struct activation_rows *rows, size_t row_first, size
 /* ---- the loops ----
  * Rows are cut into chunks, panels into groups, k into slices: the activations of a slice stay in the
  * second-level cache while the panels of a group pass, and the weights of a slice while the rows pass. So a
- * weight comes from memory once, and an activation from the third-level cache once a group. Sums are stored
- * between slices, which changes no bit. A single pass takes all k at once. */
-#define CHUNK_PASSES     8
-#define CHUNK_ROWS       (CHUNK_PASSES * 2 * TILE_ROWS)
-#define GROUP_PASSES     32                  /* over all its panels: 200 KiB of sums */
-#define SLICE_ROWS_BYTES ((size_t)512 << 10) /* of activations, at most, and */
-#define SLICE_BLOCKS_MAX 64                  /* 192 KiB of weights */
+ * weight comes from memory once, and an activation from the third-level cache once a group, which is larger where all k of
+ * a chunk's activations is more than a slice may have. Sums are stored between slices, which changes no bit. A single pass
+ * takes all k at once. */
+#define CHUNK_PASSES      8
+#define CHUNK_ROWS        (CHUNK_PASSES * 2 * TILE_ROWS)
+#define GROUP_PASSES      32                  /* over all its panels: 200 KiB of sums */
+#define WIDE_GROUP_PASSES 96                  /* likewise: 588 KiB */
+#define SLICE_ROWS_BYTES  ((size_t)512 << 10) /* of activations, at most, and */
+#define SLICE_BLOCKS_MAX  64                  /* 192 KiB of weights */
 
 /* Rows of a chunk, panels of a group. passes: of the chunk over a panel. */
 struct group {
@@ -97,20 +99,13 @@ static struct slice slice_of(const struct group *g, size_t panel, size_t first) 
     return slice;
 }
 
-/* Where k takes one slice, its activations stay in the cache. Those of the first follow those of the last. A
- * single pass of bf16 and int8 prefetches within the panel. */
+/* A single pass of bf16 and int8 prefetches within the panel. */
 static struct pass_prefetch prefetch_of(const struct group *g, size_t panel, const struct slice *s,
                                         size_t pass) {
     const bool whole = s->first == 0 && s->ends, within = g->passes == 1 && g->type != WEIGHT_TYPE_INT4;
     /* All of a panel in one slice: with what lies behind its weights. */
     const size_t bytes = whole ? g->panel_bytes : s->blocks * g->block_bytes;
-    struct pass_prefetch prefetch =
-        prefetch_of_pass(within ? NULL : weights_after(g, panel, s), bytes, s->blocks, pass, g->passes);
-    prefetch.row = panel;
-    prefetch.row_step = g->panels;
-    if (!whole)
-        prefetch.rows_ahead = (ptrdiff_t)TILE_BYTES * (s->ends ? -(ptrdiff_t)s->first : (ptrdiff_t)s->blocks);
-    return prefetch;
+    return prefetch_of_pass(within ? NULL : weights_after(g, panel, s), bytes, s->blocks, pass, g->passes);
 }
 
 static const float *weight_scales(const struct group *g, size_t panel) {
@@ -184,31 +179,34 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
     }
 }
 
-/* What needs a large stack stands apart, so that a single pass need not touch it. */
+/* Whether all k of a chunk's activations is more than a slice may have. */
+static bool chunk_is_wide(const struct lowp_gemm *m, enum weight_type type, size_t row_count) {
+    const size_t chunks = (row_count + CHUNK_ROWS - 1) / CHUNK_ROWS, rows = (row_count + chunks - 1) / chunks,
+                 bytes = kernel_padded_k(m->base.k) * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
+    return rows * bytes > SLICE_ROWS_BYTES;
+}
+
+/* What needs a large stack stands apart, so that others need not touch it. */
+#define DEFINE_ROOM(name, type, passes_max)                                                                  \
+    static __attribute__((noinline)) void name(const struct lowp_gemm *m, size_t row_first,                  \
+                                               size_t row_count, size_t panel_first, size_t panel_count) {   \
+        struct pass passes[passes_max];                                                                      \
+        struct unpacked unpacked;                                                                            \
+        struct sums sums;                                                                                    \
+        sums.passes = passes, sums.room = passes_max;                                                        \
+        gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
+    }
 #define DEFINE_GEMM(name, type)                                                                              \
-    static __attribute__((noinline)) void name##_single(const struct lowp_gemm *m, size_t row_first,         \
-                                                        size_t row_count, size_t panel_first,                \
-                                                        size_t panel_count) {                                \
-        struct pass passes[3];                                                                               \
-        struct unpacked unpacked;                                                                            \
-        struct sums sums;                                                                                    \
-        sums.passes = passes, sums.room = 3;                                                                 \
-        gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
-    }                                                                                                        \
-    static __attribute__((noinline)) void name##_several(const struct lowp_gemm *m, size_t row_first,        \
-                                                         size_t row_count, size_t panel_first,               \
-                                                         size_t panel_count) {                               \
-        struct pass passes[GROUP_PASSES + 2];                                                                \
-        struct unpacked unpacked;                                                                            \
-        struct sums sums;                                                                                    \
-        sums.passes = passes, sums.room = GROUP_PASSES + 2;                                                  \
-        gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
-    }                                                                                                        \
+    DEFINE_ROOM(name##_single, type, 3)                                                                      \
+    DEFINE_ROOM(name##_several, type, GROUP_PASSES + 2)                                                      \
+    DEFINE_ROOM(name##_wide, type, WIDE_GROUP_PASSES + 2)                                                    \
     static void name(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,      \
                      size_t panel_count) {                                                                   \
         announce_lowp_gemm(m, type, row_first, row_count, panel_first, panel_count);                         \
         if (row_count <= 2 * TILE_ROWS)                                                                      \
             name##_single(m, row_first, row_count, panel_first, panel_count);                                \
+        else if (chunk_is_wide(m, type, row_count))                                                          \
+            name##_wide(m, row_first, row_count, panel_first, panel_count);                                  \
         else                                                                                                 \
             name##_several(m, row_first, row_count, panel_first, panel_count);                               \
     }

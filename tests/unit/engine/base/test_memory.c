@@ -1,4 +1,5 @@
 #include "engine/base/memory.h"
+#include "engine/base/thread.h"
 
 #include "tests/support/test_support.h"
 
@@ -86,7 +87,8 @@ static void check_limit(int resource, const char *used_key, size_t mib, size_t l
         if (!used || getrlimit(resource, &(struct rlimit){0}) != 0 || setrlimit(resource, &limit) != 0)
             _exit(3);
         size_t left = memory_available_bytes() >> 20;
-        _exit(left >= least && left <= most && memory_thread_bytes() >= (size_t)1 << 20 ? 0 : 1);
+        _exit(left >= least && left <= most && memory_thread_bytes(THREAD_STACK_USED) >= (size_t)1 << 20 ? 0
+                                                                                                         : 1);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -2,6 +2,7 @@
 #include "tests/support/test_support.h"
 
 #include "engine/base/memory.h"
+#include "engine/base/thread.h"
 #include "server/memory/serving_memory.h"
 
 #define MIB ((size_t)1 << 20)
@@ -112,8 +113,8 @@ static void test_threads_of_the_pool_count(void **state) {
     serving_memory_init(&a, &few, 4096 * MIB);
     serving_memory_init(&b, &many, 4096 * MIB);
     assert_int_equal(b.program_bytes - a.program_bytes,
-                     (many.encode_threads - few.encode_threads) * memory_thread_bytes());
-    assert_true(many.encode_threads == 12 && memory_thread_bytes() > 0);
+                     (many.encode_threads - few.encode_threads) * memory_thread_bytes(THREAD_STACK_USED));
+    assert_true(many.encode_threads == 12 && memory_thread_bytes(THREAD_STACK_USED) > 0);
     serving_memory_deinit(&a);
     serving_memory_deinit(&b);
     config_deinit(&few);
