@@ -85,7 +85,7 @@ VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsi
 #define GO_ON(tile, row, column) (void)0
 
 /* One block of k by one tile of rows, or by two. The second begins with the weights that the first ended with: three loads of
- * weights for the first, two for the second. */
+ * weights for the first, two for the second. meanwhile: what the vectors do. */
 #define MULTIPLY_FIRST(start)                                                                                \
     do {                                                                                                     \
         _tile_loadd(6, x, row_bytes);                                                                        \
@@ -99,7 +99,7 @@ VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsi
         start(2, 0, 2);                                                                                      \
         DOT(2);                                                                                              \
     } while (0)
-#define MULTIPLY_SECOND(start)                                                                               \
+#define MULTIPLY_SECOND(start, meanwhile)                                                                    \
     do {                                                                                                     \
         _tile_loadd(6, y, row_bytes);                                                                        \
         start(5, TILE_ROWS, 2);                                                                              \
@@ -107,6 +107,7 @@ VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsi
         _tile_loadd(7, w + TILE_BYTES, LINE_BYTES);                                                          \
         start(4, TILE_ROWS, 1);                                                                              \
         DOT(4);                                                                                              \
+        meanwhile;                                                                                           \
         _tile_loadd(7, w, LINE_BYTES);                                                                       \
         start(3, TILE_ROWS, 0);                                                                              \
         DOT(3);                                                                                              \
@@ -124,6 +125,7 @@ VECTOR_INLINE void run_unit(struct pipeline *p, enum weight_type type, const str
     const int32_t(*const resumed)[KERNEL_PANEL] =
         type != WEIGHT_TYPE_INT8 && u->slice->first > 0 ? (const int32_t(*)[KERNEL_PANEL])now->sums : NULL;
     size_t group_rows = 0, epilogue_rows = 0;
+    struct group_join join = {.left = 0}; /* of int8 */
     if (type == WEIGHT_TYPE_INT4 && u->unpacks) unpack_block(u->unpacked, u->slice, 0, u->ring);
     for (size_t block = 0; block < u->blocks; block++, x += TILE_BYTES, y += TILE_BYTES) {
         const unsigned char *w = type == WEIGHT_TYPE_INT4
@@ -134,11 +136,12 @@ VECTOR_INLINE void run_unit(struct pipeline *p, enum weight_type type, const str
             unpack_block(u->unpacked, u->slice, block + 1, u->ring);
         if (block == 0) {
             MULTIPLY_FIRST(START);
-            if (both) MULTIPLY_SECOND(START);
+            if (both) MULTIPLY_SECOND(START, (void)0);
             tile_barrier();
             p->held = NULL;
             if (p->ended) p->due = p->ended;
             p->ended = NULL;
+            if (type == WEIGHT_TYPE_INT8) join = group_join_of(p);
             if (p->group.pass) group_rows = rows_a_block(p->group.pass->end - p->group.row, u->blocks);
             if (p->due && !u->waits)
                 epilogue_rows = rows_a_block(p->due->end - p->due->row,
@@ -146,10 +149,13 @@ VECTOR_INLINE void run_unit(struct pipeline *p, enum weight_type type, const str
             continue;
         }
         MULTIPLY_FIRST(GO_ON);
-        if (both) MULTIPLY_SECOND(GO_ON);
-        if (type == WEIGHT_TYPE_INT8) add_group_sums(p, group_rows);
+        group_join_some(&join);
+        if (both) MULTIPLY_SECOND(GO_ON, group_join_some(&join));
+        group_join_some(&join);
+        if (type == WEIGHT_TYPE_INT8) end_group(p, group_rows);
         run_epilogue(p, type, epilogue_rows);
     }
+    group_join_rest(&join);
     if (type == WEIGHT_TYPE_INT8)
         finish_group(p);
     else

@@ -3,8 +3,8 @@
  *
  * The tiles go through units: a slice of a pass, of int8 a group of it. What they hold at the end of a unit is stored during
  * the first block of the next one, tile by tile, each before it starts anew: so none waits for another. During the blocks
- * after that, a few rows each, int8 adds the group to the sums of its pass, and a pass that is complete goes through the
- * epilogue. */
+ * after that the group of int8 joins the sums of its pass, a few rows between two multiplications, and a pass that is complete
+ * goes through the epilogue, a few rows a block. */
 #pragma once
 
 #include "engine/kernel/x86/amx_prefetch.h"
@@ -52,7 +52,7 @@ static void configure_tiles(size_t rows) {
  * the row's group. */
 struct group_sums {
     struct pass *pass; /* or NULL */
-    size_t group, row; /* rows from `row` on are due, to the end of the pass */
+    size_t group, row; /* rows from `row` on are due, to the end of the pass; none once it joins */
     bool ends;         /* it is the last */
     _Alignas(KERNEL_ALIGN) int32_t sums[2 * TILE_ROWS][KERNEL_PANEL];
 };
@@ -98,71 +98,132 @@ VECTOR_INLINE void run_epilogue(const struct pipeline *p, enum weight_type type,
     due->row = end;
 }
 
-/* Rows [row, end) of a group, which are of one tile. */
-VECTOR_INLINE void add_group_tile(const struct pipeline *p, size_t row, size_t end, bool starts, bool ends) {
-    const struct group_sums *g = &p->group;
-    const struct gemm *m = &p->m->base;
-    const size_t column = g->pass->column;
-    const size_t row_bytes = p->row_bytes, sum_bytes = kernel_int8_groups(p->padded) * sizeof(float),
-                 place = pass_place(g->pass, row);
+/* Whether rows of the last group go through the epilogue as they are: not of a part of a panel, nor where there is so much
+ * to compute that it is better spread over the blocks of all groups. */
+VECTOR_INLINE bool group_goes_through(const struct pipeline *p) {
+    return p->group.ends && p->m->base.activation == ACTIVATION_NONE &&
+           p->group.pass->column + KERNEL_PANEL <= p->m->base.n;
+}
+
+/* A group that joins the sums of its pass: those of the first tile, then of the second. Rows that both have join twice. */
+struct group_join {
+    size_t left;                     /* rows of tiles */
+    bool starts;                     /* it is the first group */
+    const unsigned char *x, *second; /* scale of the next row for the group; of the second tile's first row */
+    size_t row_bytes, sum_bytes;     /* from row to row; from the scale to the sum of the row's numbers */
+    const int32_t (*now)[KERNEL_PANEL];
+    float (*sums)[KERNEL_PANEL];
+    __m512 weight_scale[EPILOGUE_VECTORS];
+};
+
+#define JOIN_ROWS 4 /* at once, between multiplications */
+
+/* Takes the group that is stored; none is left where there is none, or it goes through the epilogue. */
+VECTOR_INLINE struct group_join group_join_of(struct pipeline *p) {
+    struct group_sums *g = &p->group;
+    struct group_join j = {.left = 0};
+    if (!g->pass || g->row == g->pass->end || group_goes_through(p)) return j;
     const float *scales = g->pass->weight_scales + g->group * KERNEL_PANEL;
-    const unsigned char *at = p->m->x + row * row_bytes + p->padded + g->group * sizeof(float);
+    const unsigned char *x = p->m->x + p->padded + g->group * sizeof(float);
+    j.left = g->pass->both ? 2 * TILE_ROWS : g->pass->end - g->pass->first;
+    j.starts = g->group == 0;
+    j.x = x + g->pass->first * p->row_bytes;
+    j.row_bytes = p->row_bytes;
+    j.sum_bytes = kernel_int8_groups(p->padded) * sizeof(float);
+    j.second = x + g->pass->second * p->row_bytes;
+    j.now = g->sums;
+    j.sums = (float(*)[KERNEL_PANEL])(void *)g->pass->sums;
+    KERNEL_EACH (i, EPILOGUE_VECTORS) j.weight_scale[i] = _mm512_loadu_ps(scales + i * KERNEL_LANES);
+    g->row = g->pass->end;
+    return j;
+}
+
+VECTOR_INLINE __m512 group_joined(__m512i sum, __m512i compensation, __m512 weight_scale, __m512 scale,
+                                  __m512 before) {
+    const __m512 scaled =
+        _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, compensation)), weight_scale);
+    return _mm512_fmadd_ps(scaled, scale, before);
+}
+
+VECTOR_INLINE __m512i group_compensation(const unsigned char *x, size_t sum_bytes) {
+    int32_t sum_of_x;
+    memcpy(&sum_of_x, x + sum_bytes, sizeof sum_of_x);
+    return _mm512_slli_epi32(_mm512_set1_epi32(sum_of_x), 7);
+}
+
+/* So many rows. count and starts are constants where this is inlined. */
+VECTOR_INLINE void group_join_rows(struct group_join *j, size_t count, bool starts) {
+    KERNEL_EACH (r, count) {
+        const __m512i compensation = group_compensation(j->x, j->sum_bytes);
+        const __m512 scale = _mm512_set1_ps(lowp_group_scale(j->x, 0, 0));
+        KERNEL_EACH (i, EPILOGUE_VECTORS) {
+            float *sums = j->sums[r] + i * KERNEL_LANES;
+            const __m512 before = starts ? _mm512_setzero_ps() : _mm512_loadu_ps(sums);
+            _mm512_storeu_ps(sums, group_joined(_mm512_load_si512(j->now[r] + i * KERNEL_LANES), compensation,
+                                                j->weight_scale[i], scale, before));
+        }
+        j->x += j->row_bytes;
+    }
+    j->now += count, j->sums += count, j->left -= count;
+    if (j->left == TILE_ROWS) j->x = j->second;
+}
+
+VECTOR_INLINE void group_join_some(struct group_join *j) {
+    if (j->left < JOIN_ROWS) return;
+    if (j->starts)
+        group_join_rows(j, JOIN_ROWS, true);
+    else
+        group_join_rows(j, JOIN_ROWS, false);
+}
+
+VECTOR_INLINE void group_join_rest(struct group_join *j) {
+    while (j->left >= JOIN_ROWS) group_join_some(j);
+    while (j->left > 0) group_join_rows(j, 1, j->starts);
+}
+
+/* Rows [row, end) of the last group, which are of one tile, through the epilogue. */
+VECTOR_INLINE void end_group_tile(const struct pipeline *p, size_t row, size_t end, bool starts) {
+    const struct group_sums *g = &p->group;
+    const size_t column = g->pass->column, place = pass_place(g->pass, row),
+                 sum_bytes = kernel_int8_groups(p->padded) * sizeof(float);
+    const float *scales = g->pass->weight_scales + g->group * KERNEL_PANEL;
+    const unsigned char *x = p->m->x + row * p->row_bytes + p->padded + g->group * sizeof(float);
     const int32_t(*now)[KERNEL_PANEL] = g->sums + place;
-    float(*sums)[KERNEL_PANEL] = (float(*)[KERNEL_PANEL])(void *)(g->pass->sums + place);
+    const float(*sums)[KERNEL_PANEL] = (const float(*)[KERNEL_PANEL])(const void *)(g->pass->sums + place);
     __m512 weight_scale[EPILOGUE_VECTORS];
     KERNEL_EACH (i, EPILOGUE_VECTORS) weight_scale[i] = _mm512_loadu_ps(scales + i * KERNEL_LANES);
-    for (; row < end; row++, at += row_bytes, now++, sums++) {
-        int32_t sum_of_x;
-        memcpy(&sum_of_x, at + sum_bytes, sizeof sum_of_x);
-        const __m512i compensation = _mm512_set1_epi32(-128 * sum_of_x);
-        const __m512 scale = _mm512_set1_ps(lowp_group_scale(at, 0, 0));
+    for (; row < end; row++, x += p->row_bytes, now++, sums++) {
+        const __m512i compensation = group_compensation(x, sum_bytes);
+        const __m512 scale = _mm512_set1_ps(lowp_group_scale(x, 0, 0));
         struct vector v[EPILOGUE_VECTORS];
         KERNEL_EACH (i, EPILOGUE_VECTORS) {
-            const __m512i sum = _mm512_add_epi32(compensation, _mm512_load_si512(*now + i * KERNEL_LANES));
-            const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), weight_scale[i]);
             const __m512 before = starts ? _mm512_setzero_ps() : _mm512_loadu_ps(*sums + i * KERNEL_LANES);
-            v[i].lanes = _mm512_fmadd_ps(scaled, scale, before);
+            v[i].lanes = group_joined(_mm512_load_si512(*now + i * KERNEL_LANES), compensation,
+                                      weight_scale[i], scale, before);
         }
-        if (ends) {
-            epilogue_panel(m, row, column, v, true);
-        } else {
-            KERNEL_EACH (i, EPILOGUE_VECTORS) _mm512_storeu_ps(*sums + i * KERNEL_LANES, v[i].lanes);
-        }
+        epilogue_panel(&p->m->base, row, column, v, true);
     }
 }
 
 /* Not inlined, so that each has all registers for itself. */
-#define DEFINE_ADD(name, starts, ends)                                                                       \
-    static __attribute__((noinline)) void name(const struct pipeline *p, size_t row, size_t end) {           \
-        add_group_tile(p, row, end, starts, ends);                                                           \
-    }
-DEFINE_ADD(add_only_group, true, true)
-DEFINE_ADD(add_first_group, true, false)
-DEFINE_ADD(add_group, false, false)
-DEFINE_ADD(add_last_group, false, true)
-
-/* Whether rows of the last group go through the epilogue as they are: not of a part of a panel, nor where there is so much
- * to compute that it is better spread over the blocks of all groups. */
-VECTOR_INLINE bool group_goes_through(const struct pipeline *p) {
-    return p->m->base.activation == ACTIVATION_NONE && p->group.pass->column + KERNEL_PANEL <= p->m->base.n;
+static __attribute__((noinline)) void end_only_group(const struct pipeline *p, size_t row, size_t end) {
+    end_group_tile(p, row, end, true);
+}
+static __attribute__((noinline)) void end_last_group(const struct pipeline *p, size_t row, size_t end) {
+    end_group_tile(p, row, end, false);
 }
 
-/* The next rows of the group join the sums of the pass. */
-VECTOR_INLINE void add_group_sums(struct pipeline *p, size_t count) {
+/* The next rows of the group, where it goes through the epilogue. */
+VECTOR_INLINE void end_group(struct pipeline *p, size_t count) {
     struct group_sums *g = &p->group;
     while (g->pass && g->row < g->pass->end && count > 0) {
         const size_t of_first = g->pass->first + TILE_ROWS,
                      limit = g->row < of_first && of_first < g->pass->end ? of_first : g->pass->end,
                      end = limit - g->row < count ? limit : g->row + count;
-        const bool ends = g->ends && group_goes_through(p);
-        if (g->group == 0 && ends)
-            add_only_group(p, g->row, end);
-        else if (g->group == 0)
-            add_first_group(p, g->row, end);
-        else if (ends)
-            add_last_group(p, g->row, end);
+        if (g->group == 0)
+            end_only_group(p, g->row, end);
         else
-            add_group(p, g->row, end);
+            end_last_group(p, g->row, end);
         count -= end - g->row;
         g->row = end;
     }
@@ -177,7 +238,9 @@ VECTOR_INLINE size_t rows_a_block(size_t rows, size_t blocks) {
 VECTOR_INLINE void finish_group(struct pipeline *p) {
     struct group_sums *g = &p->group;
     if (!g->pass) return;
-    add_group_sums(p, SIZE_MAX);
+    struct group_join join = group_join_of(p);
+    group_join_rest(&join);
+    end_group(p, SIZE_MAX);
     if (g->ends) {
         run_epilogue(p, WEIGHT_TYPE_INT8, SIZE_MAX);
         p->due = group_goes_through(p) ? NULL : g->pass;
