@@ -186,6 +186,12 @@ enum api_error_kind api_params_check_names(enum api_endpoint endpoint, const jso
     return api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e);
 }
 
+/* By which a request says it. */
+static const char *name_of_max_tokens(const struct api_params *p) {
+    if (p->n_predict >= -1) return "n_predict";
+    return p->max_completion_tokens >= 0 ? "max_completion_tokens" : "max_tokens";
+}
+
 /* Ranges that depend on the configuration or on another field. */
 static enum api_error_kind check_ranges(struct api_params *p, const struct api_limits *limits,
                                         struct api_error *e) {
@@ -201,9 +207,8 @@ static enum api_error_kind check_ranges(struct api_params *p, const struct api_l
         return api_error_set(e, API_INVALID, "prompt_logprobs",
                              "'prompt_logprobs' is not possible with 'stream'.");
     if (p->min_tokens > p->max_tokens)
-        return api_error_set(e, API_INVALID, "min_tokens",
-                             "'min_tokens' is %lld, more than max_tokens = %lld.", (long long)p->min_tokens,
-                             (long long)p->max_tokens);
+        return api_error_set(e, API_INVALID, "min_tokens", "'min_tokens' is %lld, more than %s = %lld.",
+                             (long long)p->min_tokens, name_of_max_tokens(p), (long long)p->max_tokens);
     if (p->top_k < 0) p->top_k = 0; /* -1 is "off" in other servers */
     if (limits->timeout_ms && (!p->timeout_ms || p->timeout_ms > limits->timeout_ms))
         p->timeout_ms = limits->timeout_ms;

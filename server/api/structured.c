@@ -45,12 +45,13 @@ static enum api_error_kind read_value(struct api_structured *s, const char *fiel
 }
 
 /* A schema: a value of the body, or a string with its text, as vLLM takes them. */
-static enum api_error_kind read_schema(struct api_structured *s, const char *field, const json_t *value,
-                                       struct api_error *e) {
+static enum api_error_kind read_schema(struct api_structured *s, const char *field, const char *place,
+                                       const json_t *value, struct api_error *e) {
     if (json_is_string(value)) return read_string(s, field, GRAMMAR_JSON_SCHEMA, value, e);
     if (json_is_object(value) || json_is_boolean(value))
         return read_value(s, field, GRAMMAR_JSON_SCHEMA, value, e);
-    return api_field_wrong_type(e, field, "a JSON schema", value);
+    return api_error_set(e, API_INVALID, field, "'%s' must be a JSON schema, not %s.", place,
+                         json_body_type_name(value));
 }
 
 static enum api_error_kind read_choice(struct api_structured *s, const char *field, const json_t *value,
@@ -122,7 +123,7 @@ static enum api_error_kind read_field(struct api_structured *s, const struct fie
     bool any;
     switch (field->kind) {
     case FIELD_SCHEMA:
-        return read_schema(s, field->place, value, e);
+        return read_schema(s, field->place, field->place, value, e);
     case FIELD_REGEX:
         return read_string(s, field->place, GRAMMAR_REGEX, value, e);
     case FIELD_CHOICE:
@@ -179,7 +180,8 @@ static enum api_error_kind read_json_schema(struct api_structured *s, const json
     if (!schema)
         return api_error_set(e, API_INVALID, "response_format",
                              "'response_format.json_schema' has no 'schema'.");
-    if (read_schema(s, "response_format", schema, e) != API_OK) return e->kind;
+    if (read_schema(s, "response_format", "response_format.json_schema.schema", schema, e) != API_OK)
+        return e->kind;
     return api_fields_check(object, "response_format.json_schema.", known, COUNT(known), limits, e);
 }
 
@@ -196,7 +198,8 @@ static enum api_error_kind read_response_format(struct api_structured *s, const 
         return e->kind;
     if (strcmp(type, "text") == 0) return API_OK;
     if (strcmp(type, "json_object") == 0 && !schema) return read_object(s, "response_format", json_true(), e);
-    if (strcmp(type, "json_object") == 0) return read_schema(s, "response_format", schema, e);
+    if (strcmp(type, "json_object") == 0)
+        return read_schema(s, "response_format", "response_format.schema", schema, e);
     if (strcmp(type, "json_schema") == 0)
         return read_json_schema(s, json_object_get(object, "json_schema"), limits, e);
     return api_error_set(e, API_INVALID, "response_format",

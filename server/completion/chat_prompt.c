@@ -13,7 +13,7 @@ enum api_error_kind chat_prompt_render(struct completion *c, const json_t *body,
     if (prompt_allocate(c, 1, limits, e) != API_OK ||
         api_chat_render(&c->chat, c->engine, body, body_bytes, &c->params, limits, e) != API_OK)
         return e->kind;
-    return prompt_check_bytes(c, c->chat.text.length, limits, e);
+    return prompt_check_bytes(&c->prompts[0], c->chat.text.length, limits, e);
 }
 
 static enum api_error_kind encode(struct completion *c, const struct api_limits *limits,
@@ -25,7 +25,7 @@ static enum api_error_kind encode(struct completion *c, const struct api_limits 
         api_chat_encode(&c->chat, c->engine, c->params.add_special_tokens, most, &p->ids, &p->count, &cause);
     if (status == STATUS_LIMIT && strcmp(cause.where, "memory") == 0)
         return api_error_set(e, API_BODY_TOO_LARGE, "messages", "%s. Send shorter messages.", cause.text);
-    if (status != STATUS_OK) return prompt_encode_failure(c, limits, &cause, most, e);
+    if (status != STATUS_OK) return prompt_encode_failure(p, limits, &cause, most, e);
     prompt_truncate(p, limits);
     if (prompt_check_count(p, limits, e) != API_OK) return e->kind;
     return p->count ? API_OK : prompt_start_empty(p, e);

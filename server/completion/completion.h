@@ -40,6 +40,7 @@ struct choice {
 
 struct prompt {
     struct completion *completion;
+    const char *field; /* of the request: what is wrong with the prompt is wrong with it */
     size_t index;
     int32_t *ids;
     size_t count;

@@ -34,17 +34,23 @@ static size_t gap_bytes(const struct engine_gap *gap) {
     return bytes;
 }
 
+/* The engine's names of fields are those of a completion. */
+static enum api_error_kind refuse_field(const struct completion *c, const struct error *cause,
+                                        struct api_error *e) {
+    bool is_other = c->endpoint == API_INFILL && strcmp(cause->where, "suffix") == 0;
+    const char *field = is_other ? "input_suffix" : cause->where;
+    return api_error_set(e, API_INVALID, field, "'%s' is not supported: %s.", field, cause->text);
+}
+
 static enum api_error_kind encode(struct prompt *p, const struct engine_gap *gap,
                                   const struct api_limits *limits, struct api_error *e) {
     const struct completion *c = p->completion;
     struct error cause;
     size_t most = prompt_ids_max(c, limits);
-    if (prompt_check_bytes(c, gap_bytes(gap), limits, e) != API_OK) return e->kind;
+    if (prompt_check_bytes(p, gap_bytes(gap), limits, e) != API_OK) return e->kind;
     enum status status = engine_encode_infill(c->engine, gap, most, &p->ids, &p->count, &cause);
-    if (status == STATUS_UNSUPPORTED)
-        return api_error_set(e, API_INVALID, cause.where, "'%s' is not supported: %s.", cause.where,
-                             cause.text);
-    if (status != STATUS_OK) return prompt_encode_failure(c, limits, &cause, most, e);
+    if (status == STATUS_UNSUPPORTED) return refuse_field(c, &cause, e);
+    if (status != STATUS_OK) return prompt_encode_failure(p, limits, &cause, most, e);
     return prompt_check_count(p, limits, e);
 }
 
@@ -96,6 +102,16 @@ static enum api_error_kind read_files(const json_t *body, struct engine_gap *gap
     return API_OK;
 }
 
+/* Too many tokens are most of all those of the longest. */
+static const char *longest_field(const struct engine_string *prefix, const struct engine_string *prompt,
+                                 const struct engine_gap *gap) {
+    size_t longest = prefix->length;
+    const char *field = "input_prefix";
+    if (prompt->length > longest) longest = prompt->length, field = "prompt";
+    if (gap->suffix_length > longest) longest = gap->suffix_length, field = "input_suffix";
+    return gap_bytes(gap) - gap->prefix_length - gap->suffix_length > longest ? "input_extra" : field;
+}
+
 /* The prompt is what the gap begins with: the model sees it behind the prefix. malloc'ed. */
 static char *join(const struct engine_string *prefix, const struct engine_string *prompt) {
     char *joined = malloc(prefix->length + prompt->length + 1);
@@ -124,6 +140,7 @@ enum api_error_kind infill_read(struct completion *c, const json_t *body, const 
                              .suffix_first = c->params.suffix_first};
     struct engine_gap_file *files;
     enum api_error_kind kind = read_files(body, &gap, &files, e);
+    c->prompts[0].field = longest_field(&prefix, &prompt, &gap);
     if (kind == API_OK) kind = encode(&c->prompts[0], &gap, limits, e);
     free(files);
     free(joined);
@@ -139,6 +156,15 @@ static enum api_error_kind check_beside(const struct completion *c, struct api_e
         return api_error_set(e, API_INVALID, "truncate_prompt_tokens",
                              "'truncate_prompt_tokens' is not possible with 'suffix'.");
     return API_OK;
+}
+
+static enum api_error_kind check_prompt(const json_t *prompt, struct api_error *e) {
+    if (!prompt) return api_error_set(e, API_INVALID, "prompt", "'prompt' is missing.");
+    if (json_is_string(prompt) || json_array_size(prompt)) return API_OK;
+    return api_error_set(
+        e, API_INVALID, "prompt",
+        "'prompt' must be a string or an array of strings where there is a 'suffix', not %s.",
+        json_is_array(prompt) ? "an empty array" : json_body_type_name(prompt));
 }
 
 static enum api_error_kind read_one(struct prompt *p, const json_t *value, const json_t *suffix,
@@ -158,9 +184,10 @@ static enum api_error_kind read_one(struct prompt *p, const json_t *value, const
 
 enum api_error_kind infill_read_suffix(struct completion *c, const json_t *prompt, const json_t *suffix,
                                        const struct api_limits *limits, struct api_error *e) {
-    bool is_list = json_is_array(prompt) && json_array_size(prompt);
-    if (use_tokens(c, "suffix", limits, e) != API_OK || check_beside(c, e) != API_OK) return e->kind;
-    if (!prompt) return api_error_set(e, API_INVALID, "prompt", "'prompt' is missing.");
+    bool is_list = json_is_array(prompt);
+    if (use_tokens(c, "suffix", limits, e) != API_OK || check_beside(c, e) != API_OK ||
+        check_prompt(prompt, e) != API_OK)
+        return e->kind;
     if (prompt_allocate(c, is_list ? json_array_size(prompt) : 1, limits, e) != API_OK) return e->kind;
     for (size_t i = 0; i < c->prompt_count; i++)
         if (read_one(&c->prompts[i], is_list ? json_array_get(prompt, i) : prompt, suffix, limits, e) !=

@@ -19,28 +19,28 @@ const char *prompt_field(const struct completion *c) {
     return c->endpoint == API_CHAT ? "messages" : c->endpoint == API_EMBEDDINGS ? "input" : "prompt";
 }
 
-static enum api_error_kind too_long(const struct completion *c, struct api_error *e, size_t context,
+static enum api_error_kind too_long(const struct prompt *p, struct api_error *e, size_t context,
                                     const char *at_least, size_t count) {
-    return api_error_set(e, API_CONTEXT_LENGTH, prompt_field(c),
+    return api_error_set(e, API_CONTEXT_LENGTH, p->field,
                          "This model's maximum context length is %zu tokens, however your prompt has %s%zu "
                          "tokens. Please reduce your prompt.",
                          context, at_least, count);
 }
 
 /* Even if each token were the longest there is. */
-static enum api_error_kind longer_than_tokens(const struct completion *c, struct api_error *e, size_t context,
+static enum api_error_kind longer_than_tokens(const struct prompt *p, struct api_error *e, size_t context,
                                               size_t length) {
     return api_error_set(
-        e, API_CONTEXT_LENGTH, prompt_field(c),
+        e, API_CONTEXT_LENGTH, p->field,
         "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, "
         "where %zu are the most that could be read. Please reduce your prompt.",
-        context, length, c->text_bytes_max);
+        context, length, p->completion->text_bytes_max);
 }
 
-static enum api_error_kind engine_failure(const struct completion *c, struct api_error *e,
+static enum api_error_kind engine_failure(const struct prompt *p, struct api_error *e,
                                           const struct error *cause) {
     if (cause->code == STATUS_NO_MEMORY) return out_of_memory(e);
-    return api_error_set(e, API_INVALID, prompt_field(c), "The prompt can't be read: %s.", cause->text);
+    return api_error_set(e, API_INVALID, p->field, "The prompt can't be read: %s.", cause->text);
 }
 
 size_t prompt_ids_max(const struct completion *c, const struct api_limits *limits) {
@@ -49,28 +49,27 @@ size_t prompt_ids_max(const struct completion *c, const struct api_limits *limit
     return may_be_cut && most < limits->tokenize_ids_max ? limits->tokenize_ids_max : most;
 }
 
-enum api_error_kind prompt_encode_failure(const struct completion *c, const struct api_limits *limits,
+enum api_error_kind prompt_encode_failure(const struct prompt *p, const struct api_limits *limits,
                                           const struct error *cause, size_t ids_max, struct api_error *e) {
     if (cause->code == STATUS_LIMIT && strcmp(cause->where, "tokens") == 0)
-        return too_long(c, e, limits->context, "more than ", ids_max);
-    return engine_failure(c, e, cause);
+        return too_long(p, e, limits->context, "more than ", ids_max);
+    return engine_failure(p, e, cause);
 }
 
 enum api_error_kind prompt_check_count(const struct prompt *p, const struct api_limits *limits,
                                        struct api_error *e) {
-    const struct completion *c = p->completion;
-    return p->count > limits->context ? too_long(c, e, limits->context, "", p->count) : API_OK;
+    return p->count > limits->context ? too_long(p, e, limits->context, "", p->count) : API_OK;
 }
 
-enum api_error_kind prompt_check_bytes(const struct completion *c, size_t length,
-                                       const struct api_limits *limits, struct api_error *e) {
-    return length > c->text_bytes_max ? longer_than_tokens(c, e, limits->context, length) : API_OK;
+enum api_error_kind prompt_check_bytes(const struct prompt *p, size_t length, const struct api_limits *limits,
+                                       struct api_error *e) {
+    return length > p->completion->text_bytes_max ? longer_than_tokens(p, e, limits->context, length)
+                                                  : API_OK;
 }
 
 /* There is nothing to make an embedding of, whatever the tokenizer would put around it. */
 static enum api_error_kind refuse_empty(const struct prompt *p, struct api_error *e) {
-    const char *field = prompt_field(p->completion);
-    return api_error_set(e, API_INVALID, field, "'%s': element %zu is empty.", field, p->index);
+    return api_error_set(e, API_INVALID, p->field, "'%s': element %zu is empty.", p->field, p->index);
 }
 
 /* An empty prompt starts from the token that stands for the start of a text. */
@@ -80,7 +79,7 @@ enum api_error_kind prompt_start_empty(struct prompt *p, struct api_error *e) {
     if (c->endpoint == API_EMBEDDINGS) return refuse_empty(p, e);
     engine_info(c->engine, &info);
     if (info.start < 0)
-        return api_error_set(e, API_INVALID, prompt_field(c),
+        return api_error_set(e, API_INVALID, p->field,
                              "The prompt is empty, and the model has no token to start from.");
     free(p->ids);
     p->ids = malloc(sizeof *p->ids);
@@ -109,7 +108,7 @@ static enum api_error_kind read_echo(struct prompt *p, const char *text, size_t 
     if (engine_no_tokenizer(c->engine)) return set_echo(p, "", 0, e);
     if (engine_decode(c->engine, p->ids, p->count, c->params.skip_special_tokens, &said, &said_length,
                       &certain, &cause) != STATUS_OK)
-        return engine_failure(c, e, &cause);
+        return engine_failure(p, e, &cause);
     size_t rest = said_length - certain;
     enum api_error_kind kind;
     if (!text)
@@ -162,7 +161,7 @@ static enum api_error_kind count_added(const struct prompt *p, const char *text,
     int32_t *plain;
     size_t count;
     if (engine_encode(c->engine, text, length, false, 0, &plain, &count, &cause) != STATUS_OK)
-        return engine_failure(c, e, &cause);
+        return engine_failure(p, e, &cause);
     size_t added = p->count > count ? p->count - count : 0;
     *before = 0;
     while (*before < added && memcmp(p->ids + *before, plain, count * sizeof *plain) != 0) ++*before;
@@ -201,9 +200,9 @@ enum api_error_kind prompt_encode(struct prompt *p, const char *text, size_t len
     const struct completion *c = p->completion;
     struct error cause;
     size_t most = prompt_ids_max(c, limits);
-    if (prompt_check_bytes(c, length, limits, e) != API_OK) return e->kind;
+    if (prompt_check_bytes(p, length, limits, e) != API_OK) return e->kind;
     enum status status = engine_encode(c->engine, text, length, special, most, &p->ids, &p->count, &cause);
-    return status == STATUS_OK ? API_OK : prompt_encode_failure(c, limits, &cause, most, e);
+    return status == STATUS_OK ? API_OK : prompt_encode_failure(p, limits, &cause, most, e);
 }
 
 static enum api_error_kind read_text(struct prompt *p, const json_t *value, const struct api_limits *limits,
@@ -225,9 +224,9 @@ static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const
                                     struct api_error *e) {
     const struct completion *c = p->completion;
     size_t count = json_array_size(value), most = most_ids(&c->params, count, limits);
-    if (most > limits->context) return too_long(c, e, limits->context, "", most);
-    if (api_params_token_ids(value, prompt_field(c), most_before_cut(limits), limits->vocabulary, &p->ids,
-                             &p->count, e) != API_OK)
+    if (most > limits->context) return too_long(p, e, limits->context, "", most);
+    if (api_params_token_ids(value, p->field, most_before_cut(limits), limits->vocabulary, &p->ids, &p->count,
+                             e) != API_OK)
         return e->kind;
     prompt_truncate(p, limits);
     if (c->params.echo && read_echo(p, NULL, 0, e) != API_OK) return e->kind;
@@ -255,6 +254,7 @@ enum api_error_kind prompt_allocate(struct completion *c, size_t count, const st
     c->prompt_count = count;
     for (size_t i = 0; i < count; i++) {
         c->prompts[i].completion = c;
+        c->prompts[i].field = prompt_field(c);
         c->prompts[i].index = i;
         c->prompts[i].choices = calloc(choices, sizeof *c->prompts[i].choices);
         if (!c->prompts[i].choices) return out_of_memory(e);
@@ -264,7 +264,7 @@ enum api_error_kind prompt_allocate(struct completion *c, size_t count, const st
 
 static enum api_error_kind read_element(struct prompt *p, const json_t *value,
                                         const struct api_limits *limits, struct api_error *e) {
-    const char *field = prompt_field(p->completion);
+    const char *field = p->field;
     if (json_is_string(value)) return read_text(p, value, limits, e);
     if (json_is_array(value) && json_array_size(value)) return read_ids(p, value, limits, e);
     if (json_is_array(value))

@@ -7,7 +7,7 @@
 enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
                                     struct api_error *e);
 
-/* The field of a request that what is wrong with its prompt is wrong with. */
+/* The field of a request that has its prompts. */
 const char *prompt_field(const struct completion *c);
 
 /* Keeps of its ids those that truncate_prompt_tokens leaves. */
@@ -20,14 +20,14 @@ enum api_error_kind prompt_start_empty(struct prompt *p, struct api_error *e);
 size_t prompt_ids_max(const struct completion *c, const struct api_limits *limits);
 
 /* What the engine says of such a text, as an answer. */
-enum api_error_kind prompt_encode_failure(const struct completion *c, const struct api_limits *limits,
+enum api_error_kind prompt_encode_failure(const struct prompt *p, const struct api_limits *limits,
                                           const struct error *cause, size_t ids_max, struct api_error *e);
 /* Whether it has ids for so many. */
 enum api_error_kind prompt_check_count(const struct prompt *p, const struct api_limits *limits,
                                        struct api_error *e);
 /* Before it is turned into ids: its bytes. */
-enum api_error_kind prompt_check_bytes(const struct completion *c, size_t length,
-                                       const struct api_limits *limits, struct api_error *e);
+enum api_error_kind prompt_check_bytes(const struct prompt *p, size_t length, const struct api_limits *limits,
+                                       struct api_error *e);
 
 /* Ids of a text; special: with what the tokenizer adds. */
 enum api_error_kind prompt_encode(struct prompt *p, const char *text, size_t length, bool special,

@@ -57,11 +57,12 @@ static char *join(const json_t *a, const json_t *b, size_t *length) {
 /* Two texts are one for the model: what is scored begins where its ids part from those of the first by itself. */
 static enum api_error_kind read_texts(struct prompt *p, const json_t *prompt, const json_t *continuation,
                                       const struct api_limits *limits, struct api_error *e) {
-    struct prompt alone = {.completion = p->completion, .index = p->index};
+    struct prompt alone = {.completion = p->completion, .field = "prompt", .index = p->index};
     const bool special = p->completion->params.add_special_tokens;
     size_t length;
     char *joined = join(prompt, continuation, &length);
     if (!joined) return out_of_memory(e);
+    if (json_string_length(prompt) < length / 2) p->field = "continuation";
     enum api_error_kind kind = prompt_encode(p, joined, length, special, limits, e);
     free(joined);
     if (kind == API_OK)
@@ -95,7 +96,7 @@ static enum api_error_kind append(struct prompt *p, const int32_t *ids, size_t c
 static enum api_error_kind read_parts(struct prompt *p, const struct side *prompts,
                                       const struct side *continuations, const struct api_limits *limits,
                                       struct api_error *e) {
-    struct prompt rest = {.completion = p->completion, .index = p->index};
+    struct prompt rest = {.completion = p->completion, .field = continuations->field, .index = p->index};
     const bool special = p->completion->params.add_special_tokens;
     enum api_error_kind kind = read_part(p, prompts, element(prompts, p->index), special, limits, e);
     p->scored_from = p->count;
@@ -108,7 +109,7 @@ static enum api_error_kind read_parts(struct prompt *p, const struct side *promp
 
 /* The first token of a text has no log probability but behind the token that begins one. */
 static enum api_error_kind begin_with_start(struct prompt *p, struct api_error *e) {
-    struct prompt start = {.completion = p->completion, .index = p->index};
+    struct prompt start = {.completion = p->completion, .field = "prompt", .index = p->index};
     if (prompt_start_empty(&start, e) != API_OK) return e->kind;
     enum api_error_kind kind = append(&start, p->ids, p->count, e);
     if (kind != API_OK) {
@@ -133,6 +134,7 @@ static enum api_error_kind read_pair(struct prompt *p, const struct side *prompt
     if (p->scored_from >= p->count)
         return api_error_set(e, API_INVALID, "continuation",
                              "'continuation': element %zu adds no token to its prompt.", p->index);
+    if (p->scored_from < p->count / 2) p->field = "continuation";
     if (p->scored_from == 0 && begin_with_start(p, e) != API_OK) return e->kind;
     return prompt_check_count(p, limits, e);
 }

@@ -89,6 +89,11 @@ static enum api_error_kind refuse(struct api_error *e, const char *field, const 
     }
 }
 
+/* The engine does not say with which of several prompts something is wrong. */
+static const char *field_of(const struct completion *c) {
+    return c->prompt_count == 1 ? c->prompts[0].field : prompt_field(c);
+}
+
 bool completion_admitted_bytes(struct completion *c, size_t *bytes) {
     struct engine_prompt *prompts = describe_all(c);
     if (!prompts) return false;
@@ -114,27 +119,27 @@ enum api_error_kind completion_reserve(struct completion *c, struct api_error *e
     struct error cause;
     size_t choices = c->prompt_count * (size_t)c->params.best_of;
     enum status status = engine_ticket_create(c->engine, choices, &c->ticket, &cause);
-    return status == STATUS_OK ? API_OK : refuse(e, prompt_field(c), &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, field_of(c), &cause);
 }
 
 enum api_error_kind completion_build(struct completion *c, struct api_error *e) {
     struct error cause = {.code = STATUS_NO_MEMORY};
     struct engine_prompt *prompts = describe_all(c);
-    if (!prompts) return refuse(e, prompt_field(c), &cause);
+    if (!prompts) return refuse(e, field_of(c), &cause);
     enum status status = engine_ticket_prepare(c->ticket, prompts, c->prompt_count, &cause);
     free(prompts);
-    return status == STATUS_OK ? API_OK : refuse(e, prompt_field(c), &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, field_of(c), &cause);
 }
 
 enum api_error_kind completion_submit(struct completion *c, struct api_error *e) {
     struct error cause = {.code = STATUS_NO_MEMORY};
     struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
-    if (!handles) return refuse(e, prompt_field(c), &cause);
+    if (!handles) return refuse(e, field_of(c), &cause);
     enum status status = engine_ticket_submit(c->ticket, handles, &cause);
     if (status == STATUS_OK) {
         c->ticket = NULL;
         for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
     }
     free(handles);
-    return status == STATUS_OK ? API_OK : refuse(e, prompt_field(c), &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, field_of(c), &cause);
 }

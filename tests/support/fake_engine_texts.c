@@ -79,11 +79,15 @@ static void append_bytes(int32_t *ids, size_t *count, const char *text, size_t l
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e) {
     (void)engine;
+    size_t bytes = gap->prefix_length + gap->suffix_length + 3;
+    for (size_t i = 0; i < gap->file_count; i++) bytes += gap->files[i].text.length;
     *count = 0;
+    if (tokens_max && bytes > tokens_max)
+        return error_set(e, STATUS_LIMIT, "tokens", "the texts have more than %zu tokens", tokens_max);
     if (gap->file_count)
         return error_set(e, STATUS_UNSUPPORTED, "input_extra", "this tokenizer has no token for files");
-    if (tokens_max && gap->prefix_length + gap->suffix_length + 3 > tokens_max)
-        return error_set(e, STATUS_LIMIT, "tokens", "the texts have more than %zu tokens", tokens_max);
+    if (gap->suffix_length && gap->suffix[0] == '\t')
+        return error_set(e, STATUS_UNSUPPORTED, "suffix", "this tokenizer joins tabs with what is before");
     *ids = malloc((gap->prefix_length + gap->suffix_length + 4) * sizeof **ids);
     if (gap->special) (*ids)[(*count)++] = FAKE_END;
     (*ids)[(*count)++] = FAKE_FIM_PREFIX;
