@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/utf8.h"
+
 /* First and last: Unicode 15, categories Cc, Cf without U+200C and U+200D, Zl, Zp, Cs, Co; in order. */
 static const uint32_t unprintable[][2] = {
     {0x0, 0x1f},        {0x7f, 0x9f},       {0xad, 0xad},       {0x600, 0x605},     {0x61c, 0x61c},
@@ -19,26 +21,12 @@ static bool is_printable(uint32_t character) {
     return true;
 }
 
-/* Bytes of the sequence that this byte begins; 0: it begins none. */
-static size_t sequence_length(unsigned char first) {
-    if (first < 0x80) return 1;
-    if (first >= 0xc2 && first < 0xe0) return 2;
-    if (first >= 0xe0 && first < 0xf0) return 3;
-    return first >= 0xf0 && first < 0xf5 ? 4 : 0;
-}
-
 /* Bytes of the printable character at the start of the text; 0: there is none. */
 static size_t printable_length(const char *text, size_t length) {
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *bytes = (const unsigned char *)text;
-    size_t count = sequence_length(bytes[0]);
-    if (count == 0 || count > length) return 0;
-    uint32_t character = count == 1 ? bytes[0] : bytes[0] & (0x7fu >> count);
-    for (size_t i = 1; i < count; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) return 0;
-        character = character << 6 | (bytes[i] & 0x3f);
-    }
-    return character >= smallest[count] && is_printable(character) ? count : 0;
+    size_t used;
+    if (utf8_classify(bytes, length, &used) != UTF8_WHOLE) return 0;
+    return is_printable(utf8_point(bytes, used)) ? used : 0;
 }
 
 void printable_text(char *text, size_t length) {
@@ -49,11 +37,16 @@ void printable_text(char *text, size_t length) {
     }
 }
 
+/* Bytes at the end of the text that begin a character. */
+static size_t begun_length(const char *text, size_t length) {
+    const unsigned char *end = (const unsigned char *)text + length;
+    for (size_t tail = 1, used; tail < UTF8_BYTES_MAX && tail <= length; tail++)
+        if (utf8_classify(end - tail, tail, &used) == UTF8_INCOMPLETE) return tail;
+    return 0;
+}
+
 size_t printable_cut(char *text, size_t length) {
-    size_t whole = length, tail = 0;
-    while (tail < 3 && tail < length && ((unsigned char)text[length - 1 - tail] & 0xc0) == 0x80) tail++;
-    if (tail < length && sequence_length((unsigned char)text[length - 1 - tail]) > tail + 1)
-        whole = length - 1 - tail;
-    printable_text(text, whole);
-    return whole;
+    length -= begun_length(text, length);
+    printable_text(text, length);
+    return length;
 }

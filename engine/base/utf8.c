@@ -39,3 +39,9 @@ enum utf8_kind utf8_classify(const unsigned char *bytes, size_t length, size_t *
     }
     return UTF8_WHOLE;
 }
+
+uint32_t utf8_point(const unsigned char *bytes, size_t count) {
+    uint32_t point = count == 1 ? bytes[0] : bytes[0] & (0x7Fu >> count);
+    for (size_t i = 1; i < count; i++) point = point << 6 | (bytes[i] & 0x3F);
+    return point;
+}

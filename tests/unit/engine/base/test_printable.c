@@ -75,6 +75,9 @@ static void test_cut_leaves_whole_characters(void **state) {
     char broken[] = "a\xbf\xbf\xbf\xbf";
     assert_int_equal(printable_cut(broken, 5), 5);
     assert_string_equal(broken, "a????");
+    char never[] = "a\xe0\x9f"; /* what begins no character is not the beginning of one */
+    assert_int_equal(printable_cut(never, 3), 3);
+    assert_string_equal(never, "a??");
 }
 
 int main(void) {

@@ -13,6 +13,7 @@ static void test_every_code_point_there_and_back(void **state) {
         assert_int_equal(utf8_classify((unsigned char *)bytes, length, &used), UTF8_WHOLE);
         assert_int_equal(used, length);
         assert_int_equal(utf8_next(bytes, length, &at), point);
+        assert_int_equal(utf8_point((unsigned char *)bytes, length), point);
         assert_int_equal(at, length);
         assert_int_equal(utf8_previous(bytes, length), 0);
         if (length == 1) continue;
