@@ -43,7 +43,7 @@ enum status constraint_mask(const struct scheduler *s, const struct step_row *ro
 uint64_t constraint_take_ns(const struct step_row *row);
 
 /* Whether the text is complete behind the row's token: nothing can follow. Where the row is the last of its sequence the next mask is
- * made at once, if it takes little. BUSY: it is not known yet. */
+ * made at once, if it takes little. BUSY, NO_MEMORY: it is not known yet. */
 enum status constraint_complete(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
                                 bool *complete, struct grammar_steps *steps);
 

@@ -206,7 +206,8 @@ static enum status sample_constrained(const struct scheduler *s, struct step_row
     status = constraint_complete(s, row, scratch->mask, &row->complete, &steps);
     row->mask_ns += clock_ns() - start_ns;
     row->mask_steps = steps.used;
-    row->is_unsettled = status == STATUS_BUSY;
+    /* There may be memory in the next turn. */
+    row->is_unsettled = status == STATUS_BUSY || status == STATUS_NO_MEMORY;
     return row->is_unsettled ? STATUS_OK : status;
 }
 

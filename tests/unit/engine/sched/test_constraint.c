@@ -134,24 +134,26 @@ static void what_is_certain_takes_fewer_steps(void **state) {
     assert_true(model.steps < steps / 2);
 }
 
-/* A grammar that nobody has read yet, of which an allocation fails. false: all have been. */
+/* A grammar that nobody has read yet, of which an allocation fails, and the first of each turn behind that: what was unsettled
+ * for want of memory finds none. false: all have been. */
 static bool fails_for_want_of_memory(size_t allocation, size_t *of_grammar) {
     struct fake_grammars fresh;
     struct engine_request *request;
     struct engine_event event;
     struct error e;
-    bool ended = false;
+    bool ended = false, has_failed = false;
     fake_grammars_init(&fresh, grammar_texts, 3);
     start(16, 200, plain);
     struct engine_prompt prompt = constrained(1, 12);
     prompt.grammar = fresh.items[1];
     assert_ok(scheduler_submit(scheduler, &prompt, 1, &request, &e));
-    failing_malloc_arm(allocation);
     for (int turns = 0; !ended && turns < 1000; turns++) {
+        failing_malloc_arm(allocation);
         scheduler_turn(scheduler);
+        has_failed |= failing_malloc_disarm();
+        allocation = has_failed ? 1 : allocation - failing_malloc_count();
         while (scheduler_next_event(request, &event)) ended = event.kind == ENGINE_EVENT_FINISHED;
     }
-    bool has_failed = failing_malloc_disarm();
     assert_true(ended);
     if (event.finish == ENGINE_FINISH_FAILED) {
         assert_true(has_failed);
@@ -201,7 +203,8 @@ static bool drafts_fail_for_want_of_memory(size_t allocation, size_t *dropped) {
     bool has_failed = failing_malloc_disarm();
     said[length] = '\0';
     assert_true(ended);
-    if (of_draft && !of_first) {
+    assert_false(of_first); /* its mask was there: whether the text has ended shows later, if not now */
+    if (of_draft) {
         assert_int_equal(end.finish, ENGINE_FINISH_STOP);
         assert_int_equal(length, 25);
         ++*dropped;
