@@ -15,9 +15,11 @@ enum { TRANSLATED_BYTES_MAX = 1 << 20, BYTES_OF_A_STEP = 4096 };
 /* Characters: PCRE2 goes them back before any callout within. */
 enum { LOOK_BEHIND_MAX = 64 };
 
-/* Of a match. The steps that PCRE2 counts itself, anew from each place of the text, are those of groups. */
+/* Of a match. The steps that PCRE2 counts itself, anew from each place of the text, are those of groups, and those back within a
+ * run of characters, which may be all of the text, once for each alternative. */
 enum {
     GROUP_STEPS_MAX = 10 * 1000 * 1000,
+    GROUP_STEPS_PER_BYTE = 16,
     HEAP_KIBIBYTES_MAX = 64 * 1024,
     JIT_STACK_FIRST = 32 * 1024,
     JIT_STACK_MAX = 64 * 1024 * 1024
@@ -148,7 +150,6 @@ enum status regex_run_create(size_t steps, struct regex_run **out, struct error 
     }
     run->steps_left = steps;
     pcre2_set_callout(run->context, count_steps, run);
-    pcre2_set_match_limit(run->context, GROUP_STEPS_MAX);
     pcre2_set_heap_limit(run->context, HEAP_KIBIBYTES_MAX);
     if (run->stack) pcre2_jit_stack_assign(run->context, NULL, run->stack);
     *out = run;
@@ -179,6 +180,8 @@ static int match(struct regex_scan *s) {
     struct regex_run *run = s->run;
     run->step_cost = s->regex->step_cost;
     run->start = run->at = s->at;
+    uint64_t limit = GROUP_STEPS_MAX + (uint64_t)s->length * GROUP_STEPS_PER_BYTE;
+    pcre2_set_match_limit(run->context, limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
     return pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK, run->data,
                        run->context);
 }

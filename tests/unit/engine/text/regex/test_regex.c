@@ -235,6 +235,9 @@ static void test_patterns_in_use_are_not_limited(void **state) {
         for (size_t j = 0; j < sizeof parts / sizeof parts[0]; j++)
             if (scan(in_use[i], parts[j], strlen(parts[j]) * 20000, 0) != STATUS_OK)
                 fail_msg("/%s/ over '%s' was limited", in_use[i], parts[j]);
+    /* As many turns back from one place. */
+    assert_int_equal(scan(in_use[1], " ", 12 << 20, 0), STATUS_OK);
+    assert_int_equal(scan(in_use[2], "A", 12 << 20, 0), STATUS_OK);
     /* This one looks from every third digit to the end of the number. */
     assert_int_equal(scan("\\p{N}{1,3}(?=(?:\\p{N}{3})*\\b)|\\s", "1", 6000, REGEX_STEPS_ENCODING),
                      STATUS_OK);
