@@ -59,14 +59,47 @@ static int compare(const void *a, const void *b) {
     return digests ? digests : (x->place > y->place) - (x->place < y->place);
 }
 
+/* Bytes of the line that fgets has read, without its end; SIZE_MAX: it is longer. What is behind it was filled with line ends:
+ * it may have NULs. */
+static size_t line_length(const char line[KEY_BYTES_MAX]) {
+    const char *end = memchr(line, '\n', KEY_BYTES_MAX);
+    if (!end) return SIZE_MAX;
+    size_t length = (size_t)(end - line);
+    bool is_read = length + 1 < KEY_BYTES_MAX && line[length + 1] == '\0';
+    return is_read ? length : length - 1;
+}
+
+/* A header carries no control characters, so such a line is none of a text: UTF-16, or no key file at all. */
+static bool is_text(const char *line, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)line[i];
+        bool is_end = byte == '\r' && i + 1 == length;
+        if (byte == 0x7f || (byte < ' ' && byte != '\t' && !is_end)) return false;
+    }
+    return true;
+}
+
+static enum status read_line(struct keys *k, char line[KEY_BYTES_MAX], size_t number, const char *path,
+                             struct error *e) {
+    static const char mark[] = "\xef\xbb\xbf"; /* that some editors begin UTF-8 with */
+    size_t length = line_length(line);
+    if (length == SIZE_MAX)
+        return error_set(e, STATUS_LIMIT, path, "has a line of more than %d bytes", KEY_BYTES_MAX - 2);
+    if (!is_text(line, length))
+        return error_set(e, STATUS_MALFORMED, path,
+                         "line %zu has control characters; a key a line was expected, in plain text", number);
+    line[length] = '\0';
+    bool is_marked = number == 1 && strncmp(line, mark, sizeof mark - 1) == 0;
+    char *key = trim(is_marked ? line + sizeof mark - 1 : line);
+    return *key && *key != '#' ? add_key(k, key, path, e) : STATUS_OK;
+}
+
 static enum status read_lines(struct keys *k, FILE *file, const char *path, struct error *e) {
     char line[KEY_BYTES_MAX];
-    while (fgets(line, sizeof line, file)) {
-        if (!strchr(line, '\n') && !feof(file))
-            return error_set(e, STATUS_LIMIT, path, "has a line of more than %d bytes", KEY_BYTES_MAX - 2);
-        char *key = trim(line);
-        if (!*key || *key == '#') continue;
-        if (add_key(k, key, path, e) != STATUS_OK) return e->code;
+    for (size_t number = 1;; number++) {
+        memset(line, '\n', sizeof line);
+        if (!fgets(line, sizeof line, file)) break;
+        if (read_line(k, line, number, path, e) != STATUS_OK) return e->code;
     }
     if (ferror(file)) return error_set(e, STATUS_IO, path, "cannot be read: %s", strerror(errno));
     if (!k->count) return error_set(e, STATUS_MALFORMED, path, "has no key; one a line was expected");

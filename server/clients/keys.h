@@ -1,4 +1,4 @@
-/* API keys: one a line of a file; empty lines and lines that begin with '#' are skipped. Kept are digests of
+/* API keys: one a line of a file; empty lines and lines that begin with '#' are skipped, control characters refused. Kept are digests of
  * them with a secret of this process (HMAC-SHA-256), in order: asking takes the same few comparisons for one
  * key as for the 100,000 that a file may have. Any thread while nobody writes. */
 #pragma once

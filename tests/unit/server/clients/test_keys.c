@@ -124,6 +124,43 @@ static void test_bad_files_change_nothing(void **state) {
     free(line);
 }
 
+/* What editors of other systems write: a mark at the start is none of the key, and UTF-16 is no text of it, where a NUL would
+ * end it early. */
+static void test_files_of_other_systems(void **state) {
+    (void)state;
+    static const char marked[] = "\xef\xbb\xbfone\r\ntwo";
+    static const char utf16[] = "\xff\xfeo\0n\0e\0", with_nul[] = "one\0two\nthree\n", old[] = "one\rtwo\r";
+    struct keys k = {0};
+    struct error e;
+    assert_ok(load(&k, marked, sizeof marked - 1, &e));
+    assert_int_equal(k.count, 2);
+    assert_true(allows(&k, "Bearer one"));
+    assert_true(allows(&k, "Bearer two"));
+    assert_int_equal(load(&k, utf16, sizeof utf16 - 1, &e), STATUS_MALFORMED);
+    assert_non_null(strstr(e.text, "line 1 has control characters"));
+    assert_int_equal(load(&k, with_nul, sizeof with_nul - 1, &e), STATUS_MALFORMED);
+    assert_int_equal(load(&k, old, sizeof old - 1, &e), STATUS_MALFORMED);
+    assert_true(allows(&k, "Bearer one"));
+    keys_deinit(&k);
+}
+
+/* A last line without an end, around the longest that is read. */
+static void test_longest_lines(void **state) {
+    (void)state;
+    char line[5000] = "Bearer ";
+    struct error e;
+    memset(line + 7, 'x', sizeof line - 8);
+    for (size_t length = 4090; length <= 4097; length++) {
+        struct keys k = {0};
+        enum status status = load(&k, line + 7, length, &e);
+        assert_int_equal(status, length <= 4094 ? STATUS_OK : STATUS_LIMIT);
+        line[7 + length] = '\0';
+        if (status == STATUS_OK) assert_true(allows(&k, line));
+        line[7 + length] = 'x';
+        keys_deinit(&k);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_file_everybody_may),
@@ -131,6 +168,8 @@ int main(void) {
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_many_keys_have_their_places),
         cmocka_unit_test(test_bad_files_change_nothing),
+        cmocka_unit_test(test_files_of_other_systems),
+        cmocka_unit_test(test_longest_lines),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
