@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/utf8.h"
 #include "server/json/bytes.h"
 #include "server/json/write.h"
 
@@ -93,9 +94,7 @@ static void write_string(struct bytes *out, const char *text) {
         const unsigned char *at = (const unsigned char *)text + i;
         uint32_t point = 0xfffd;
         step = utf8_sequence_length(text + i, length - i);
-        if (step == 1) point = *at;
-        if (step > 1) point = *at & (0x7fu >> step);
-        for (size_t j = 1; j < step; j++) point = point << 6 | (at[j] & 0x3fu);
+        if (step > 0) point = utf8_point(at, step);
         if (point == '"' || point == '\\')
             bytes_format(out, "\\%c", (char)point);
         else if (point >= 0x20 && point < 0x7f)
