@@ -1,7 +1,6 @@
 #include "server/http/cors.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "config/config.h"
 #include "server/http/http_check.h"
@@ -36,14 +35,9 @@ enum status cors_check_origin(const char *origin, struct error *e) {
                      "has by itself, and with nothing behind host and port");
 }
 
-/* Whether the list `text`, of length bytes with ", " between its names, has the name. */
-static bool has_name(const char *text, size_t length, const char *name, size_t name_length) {
-    for (size_t at = 0; at < length;) {
-        const char *comma = memchr(text + at, ',', length - at);
-        size_t end = comma ? (size_t)(comma - text) : length;
-        if (end - at == name_length && strncasecmp(text + at, name, name_length) == 0) return true;
-        at = end + 2;
-    }
+static bool is_known(struct http_text name) {
+    for (int i = 0; i < KNOWN_COUNT; i++)
+        if (http_text_is(name, known[i])) return true;
     return false;
 }
 
@@ -56,8 +50,7 @@ void cors_write_allowed(struct bytes *out, const char *asked) {
         const char *comma = memchr(asked + at, ',', length - at);
         end = comma ? (size_t)(comma - asked) : length;
         struct http_text name = http_text_trim(asked + at, end - at);
-        if (!http_is_token(name.data, name.length)) continue;
-        if (has_name(out->data, out->length, name.data, name.length)) continue;
+        if (!http_is_token(name.data, name.length) || is_known(name)) continue;
         bytes_text(out, ", ");
         bytes_append(out, name.data, name.length);
     }
