@@ -210,7 +210,8 @@ enum api_error_kind api_apply_template_body(const struct engine *engine, const s
     struct json_body json;
     struct api_chat chat;
     size_t beside = engine_chat_bytes(length);
-    if (json_body_open(&json, body, length, 0, beside, limits->memory, e) != API_OK) return e->kind;
+    if (json_body_open(&json, body, length, (struct json_body_text){0}, beside, limits->memory, e) != API_OK)
+        return e->kind;
     enum api_error_kind kind = render_body(&chat, engine, limits, json.root, length, e);
     json_body_close(&json);
     struct budget *budget = limits->memory ? &limits->memory->answers : NULL;

@@ -80,8 +80,15 @@ static enum api_error_kind check_size(const struct json_scan *scan, size_t bytes
     return API_OK;
 }
 
+/* The longest text that may come of strings of a body of so many bytes. */
+static size_t longest_text(const struct json_body_text *text, size_t longest_string, size_t length) {
+    size_t bytes;
+    if (!memory_multiply(longest_string, text->strings, &bytes) || bytes > length) bytes = length;
+    return bytes < text->bytes_max ? bytes : text->bytes_max;
+}
+
 enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
-                                   size_t text_bytes_max, size_t beside, struct serving_memory *memory,
+                                   struct json_body_text text, size_t beside, struct serving_memory *memory,
                                    struct api_error *e) {
     struct json_scan scan;
     uint64_t start = clock_thread_ns();
@@ -89,9 +96,8 @@ enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t
     if (!length) return api_error_set(e, API_INVALID, NULL, "The body is empty; a JSON object was expected.");
     json_scan(body, length, &scan);
     size_t tree = json_scan_tree_bytes(&scan), bytes;
-    size_t text =
-        engine_encode_bytes(scan.longest_string < text_bytes_max ? scan.longest_string : text_bytes_max);
-    if (__builtin_add_overflow(tree, text, &bytes) || __builtin_add_overflow(bytes, beside, &bytes))
+    size_t encoding = engine_encode_bytes(longest_text(&text, scan.longest_string, length));
+    if (__builtin_add_overflow(tree, encoding, &bytes) || __builtin_add_overflow(bytes, beside, &bytes))
         bytes = SIZE_MAX;
     if (check_size(&scan, bytes, memory, e) != API_OK) return e->kind;
     if (memory) gate_enter(&memory->reading, bytes);

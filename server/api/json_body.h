@@ -14,16 +14,21 @@ struct json_body {
     double seconds; /* of the thread's processor time that it took */
 };
 
+/* What is encoded of its texts at once: so many strings as one text, at most; none of more than bytes_max. */
+struct json_body_text {
+    size_t strings, bytes_max;
+};
+
 /* Nesting of arrays and objects; no field needs more than 3. */
 enum { JSON_BODY_DEPTH_MAX = 64 };
 
 /* Parses a body that must be one JSON object. First its bytes are counted through: what has too many values
- * or would take too much memory is refused, the rest waits until there is memory for the tree, for encoding the
- * longest of its texts, and for `beside` bytes more. Malformed text is refused with line and column; so are duplicate keys,
+ * or would take too much memory is refused, the rest waits until there is memory for the tree, for encoding
+ * `text` if its strings are the longest, and for `beside` bytes more. Malformed text is refused with line and column; so are duplicate keys,
  * invalid UTF-8 and deeper nesting. NUL is allowed in strings. memory may be NULL: then nothing is counted
  * but the depth. json_body_close is needed after API_OK only. */
 enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
-                                   size_t text_bytes_max, size_t beside, struct serving_memory *memory,
+                                   struct json_body_text text, size_t beside, struct serving_memory *memory,
                                    struct api_error *e);
 void json_body_close(struct json_body *b);
 

@@ -118,9 +118,8 @@ enum api_error_kind api_tokenize_body(const struct engine *engine, const struct 
     struct json_body json;
     size_t beside = api_chat_bytes(body, length);
     struct tokenize t = {.body_bytes = beside ? length : 0};
-    if (json_body_open(&json, body, length, text_bytes_max(engine, limits), beside, limits->memory, e) !=
-        API_OK)
-        return e->kind;
+    const struct json_body_text text = {.strings = 1, .bytes_max = text_bytes_max(engine, limits)};
+    if (json_body_open(&json, body, length, text, beside, limits->memory, e) != API_OK) return e->kind;
     enum api_error_kind kind = read_tokenize(&t, engine, json.root, limits, e);
     if (kind == API_OK && !t.is_chat) kind = write_tokens(&t, engine, limits, out, e);
     json_body_close(&json);
@@ -184,7 +183,8 @@ enum api_error_kind api_detokenize_body(const struct engine *engine, const struc
     struct json_body json;
     int32_t *ids = NULL;
     size_t count = 0;
-    if (json_body_open(&json, body, length, 0, 0, limits->memory, e) != API_OK) return e->kind;
+    if (json_body_open(&json, body, length, (struct json_body_text){0}, 0, limits->memory, e) != API_OK)
+        return e->kind;
     enum api_error_kind kind = read_tokens(json.root, limits, &ids, &count, e);
     json_body_close(&json);
     struct budget *budget = limits->memory ? &limits->memory->answers : NULL;

@@ -174,6 +174,11 @@ static enum api_error_kind read_prompts(struct completion *c, const json_t *body
     return prompt_read(c, prompt, limits, e);
 }
 
+/* A prompt and its continuation are one text, and so are input_prefix and prompt of /infill. */
+static size_t strings_of_text(enum api_endpoint endpoint) {
+    return endpoint == API_SCORE || endpoint == API_INFILL ? 2 : 1;
+}
+
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e) {
     struct json_body json;
@@ -181,9 +186,9 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
     bool is_chat = c->endpoint == API_CHAT;
     size_t beside = is_chat ? engine_chat_bytes(length) : 0;
+    const struct json_body_text text = {strings_of_text(c->endpoint), c->text_bytes_max};
     if (c->shape->generates && api_structured_check(body, length, e) != API_OK) return e->kind;
-    if (json_body_open(&json, body, length, c->text_bytes_max, beside, limits->memory, e) != API_OK)
-        return e->kind;
+    if (json_body_open(&json, body, length, text, beside, limits->memory, e) != API_OK) return e->kind;
     enum api_error_kind kind = api_params_read(&c->params, c->endpoint, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
         snprintf(c->id, sizeof c->id, "%s%s", c->shape->id_prefix, c->params.request_id);

@@ -32,12 +32,14 @@ static struct bytes repeat(const char *before, const char *element, size_t count
     return text;
 }
 
+static const struct json_body_text any = {.strings = 1, .bytes_max = SIZE_MAX};
+
 /* The message of the refusal, or NULL; an accepted body is closed again. */
 static const char *open_and_close(const struct bytes *text, struct serving_memory *m, unsigned *status) {
     static struct api_error e;
     struct json_body b;
     e = (struct api_error){0};
-    if (json_body_open(&b, text->data, text->length, SIZE_MAX, 0, m, &e) == API_OK) {
+    if (json_body_open(&b, text->data, text->length, any, 0, m, &e) == API_OK) {
         assert_true(json_is_object(b.root));
         if (m) assert_true(gate_used(&m->reading) > text->length);
         json_body_close(&b);
@@ -69,7 +71,7 @@ static void test_values(void **state) {
 static void expect_number_refused(const char *body, const char *field, const char *words) {
     struct api_error e = {0};
     struct json_body b;
-    assert_int_equal(json_body_open(&b, body, strlen(body), SIZE_MAX, 0, NULL, &e), API_INVALID);
+    assert_int_equal(json_body_open(&b, body, strlen(body), any, 0, NULL, &e), API_INVALID);
     assert_string_equal(e.param, field);
     assert_says(e.message, words);
 }
@@ -146,7 +148,7 @@ static void a_text_is_read_as_a_whole_or_not_at_all(void **state) {
             struct json_body b;
             struct api_error e = {0};
             failing_malloc_arm(n);
-            enum api_error_kind kind = json_body_open(&b, text, strlen(text), SIZE_MAX, 0, NULL, &e);
+            enum api_error_kind kind = json_body_open(&b, text, strlen(text), any, 0, NULL, &e);
             failed = failing_malloc_disarm();
             assert_int_equal(kind, failed ? API_INTERNAL : API_OK);
             if (failed) continue;

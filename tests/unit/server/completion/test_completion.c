@@ -95,6 +95,37 @@ static void test_takes_memory_before_admission(void **state) {
     free_memory(m);
 }
 
+/* The least memory for reading with which a body is not refused. */
+static size_t reading_needed(enum api_endpoint endpoint, const char *first, const char *second) {
+    struct serving_memory *m = make_memory(1 << 20);
+    struct api_limits limits = standard_limits;
+    char body[2200];
+    size_t least = 0, most = 1 << 20;
+    snprintf(body, sizeof body, "{\"%s\":\"%01000d\",\"%s\":\"%01000d\"}", first, 0, second, 0);
+    limits.memory = m;
+    while (least < most) {
+        struct api_error e = {0};
+        struct completion *c = completion_create(engine, endpoint, "m", "f", NULL);
+        assert_non_null(c);
+        m->reading.max = (least + most) / 2;
+        if (completion_prepare(c, body, strlen(body), &limits, &e) == API_BODY_TOO_LARGE)
+            least = m->reading.max + 1;
+        else
+            most = m->reading.max;
+        completion_destroy(c);
+    }
+    free_memory(m);
+    return least;
+}
+
+/* Texts that are encoded as one take as much as one of their length. */
+static void test_takes_memory_for_joined_texts(void **state) {
+    (void)state;
+    size_t apart = reading_needed(API_COMPLETIONS, "prompt", "another_one_");
+    assert_int_equal(reading_needed(API_SCORE, "prompt", "continuation"), apart + engine_encode_bytes(1000));
+    assert_int_equal(reading_needed(API_INFILL, "prompt", "input_prefix"), apart + engine_encode_bytes(1000));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges_are_the_configured_ones),
@@ -103,6 +134,7 @@ int main(void) {
         cmocka_unit_test(test_no_body),
         cmocka_unit_test(test_request_id),
         cmocka_unit_test(test_takes_memory_before_admission),
+        cmocka_unit_test(test_takes_memory_for_joined_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
