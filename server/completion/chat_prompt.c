@@ -10,7 +10,7 @@ enum api_error_kind chat_prompt_render(struct completion *c, const json_t *body,
     const json_t *messages = json_body_field(body, "messages");
     if (json_is_array(messages) && !json_array_size(messages))
         return api_error_set(e, API_INVALID, "messages", "'messages' is empty; at least one is needed.");
-    if (prompt_allocate(c, 1, limits, e) != API_OK ||
+    if (prompt_allocate(c, "messages", 1, limits, e) != API_OK ||
         api_chat_render(&c->chat, c->engine, body, body_bytes, &c->params, limits, e) != API_OK)
         return e->kind;
     return prompt_check_bytes(&c->prompts[0], c->chat.text.length, limits, e);

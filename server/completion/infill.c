@@ -128,7 +128,8 @@ enum api_error_kind infill_read(struct completion *c, const json_t *body, const 
     if (use_tokens(c, "input_suffix", limits, e) != API_OK ||
         read_text(body, "input_prefix", true, &prefix, e) != API_OK ||
         read_text(body, "input_suffix", true, &suffix, e) != API_OK ||
-        read_text(body, "prompt", false, &prompt, e) != API_OK || prompt_allocate(c, 1, limits, e) != API_OK)
+        read_text(body, "prompt", false, &prompt, e) != API_OK ||
+        prompt_allocate(c, "input_prefix", 1, limits, e) != API_OK)
         return e->kind;
     char *joined = join(&prefix, &prompt);
     if (!joined) return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
@@ -188,7 +189,8 @@ enum api_error_kind infill_read_suffix(struct completion *c, const json_t *promp
     if (use_tokens(c, "suffix", limits, e) != API_OK || check_beside(c, e) != API_OK ||
         check_prompt(prompt, e) != API_OK)
         return e->kind;
-    if (prompt_allocate(c, is_list ? json_array_size(prompt) : 1, limits, e) != API_OK) return e->kind;
+    if (prompt_allocate(c, "prompt", is_list ? json_array_size(prompt) : 1, limits, e) != API_OK)
+        return e->kind;
     for (size_t i = 0; i < c->prompt_count; i++)
         if (read_one(&c->prompts[i], is_list ? json_array_get(prompt, i) : prompt, suffix, limits, e) !=
             API_OK)

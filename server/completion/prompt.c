@@ -233,9 +233,8 @@ static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const
     return count ? API_OK : prompt_start_empty(p, e);
 }
 
-static enum api_error_kind too_many(const struct completion *c, size_t count, const struct api_limits *limits,
-                                    struct api_error *e) {
-    const char *field = prompt_field(c);
+static enum api_error_kind too_many(const struct completion *c, const char *field, size_t count,
+                                    const struct api_limits *limits, struct api_error *e) {
     if (!c->shape->generates)
         return api_error_set(e, API_INVALID, field,
                              "'%s' makes %zu requests; at most %zu are allowed (--max-choices).", field,
@@ -245,16 +244,16 @@ static enum api_error_kind too_many(const struct completion *c, size_t count, co
                          count, (size_t)c->params.best_of, limits->choices_max);
 }
 
-enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
-                                    struct api_error *e) {
+enum api_error_kind prompt_allocate(struct completion *c, const char *field, size_t count,
+                                    const struct api_limits *limits, struct api_error *e) {
     size_t choices = (size_t)c->params.best_of;
-    if (count > limits->choices_max / choices) return too_many(c, count, limits, e);
+    if (count > limits->choices_max / choices) return too_many(c, field, count, limits, e);
     c->prompts = calloc(count, sizeof *c->prompts);
     if (!c->prompts) return out_of_memory(e);
     c->prompt_count = count;
     for (size_t i = 0; i < count; i++) {
         c->prompts[i].completion = c;
-        c->prompts[i].field = prompt_field(c);
+        c->prompts[i].field = field;
         c->prompts[i].index = i;
         c->prompts[i].choices = calloc(choices, sizeof *c->prompts[i].choices);
         if (!c->prompts[i].choices) return out_of_memory(e);
@@ -295,7 +294,8 @@ enum api_error_kind prompt_read(struct completion *c, const json_t *value, const
                                 struct api_error *e) {
     if (prompt_check_type(prompt_field(c), value, e) != API_OK) return e->kind;
     bool is_one = prompt_is_one(value);
-    if (prompt_allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
+    if (prompt_allocate(c, prompt_field(c), is_one ? 1 : json_array_size(value), limits, e) != API_OK)
+        return e->kind;
     if (json_is_string(value)) return read_text(&c->prompts[0], value, limits, e);
     if (is_one) return read_ids(&c->prompts[0], value, limits, e);
     for (size_t i = 0; i < c->prompt_count; i++)

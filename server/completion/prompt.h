@@ -3,9 +3,10 @@
 
 #include "server/completion/completion.h"
 
-/* Prompts, with their choices and places in the engine's queue, for their ids to be filled in. */
-enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
-                                    struct api_error *e);
+/* Prompts, with their choices and places in the engine's queue, for their ids to be filled in. field: that of the request that
+ * says how many there are. */
+enum api_error_kind prompt_allocate(struct completion *c, const char *field, size_t count,
+                                    const struct api_limits *limits, struct api_error *e);
 
 /* The field of a request that has its prompts. */
 const char *prompt_field(const struct completion *c);

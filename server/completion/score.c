@@ -128,6 +128,7 @@ static enum api_error_kind read_pair(struct prompt *p, const struct side *prompt
                                      struct api_error *e) {
     const json_t *prompt = element(prompts, p->index), *continuation = element(continuations, p->index);
     const bool are_texts = json_is_string(prompt) && json_is_string(continuation);
+    p->field = prompts->field;
     enum api_error_kind kind = are_texts ? read_texts(p, prompt, continuation, limits, e)
                                          : read_parts(p, prompts, continuations, limits, e);
     if (kind != API_OK) return kind;
@@ -152,7 +153,8 @@ enum api_error_kind score_read(struct completion *c, const json_t *body, const s
                              "There are %zu prompts and %zu continuations; there must be as many of both, or "
                              "one of either.",
                              prompts.count, continuations.count);
-    if (prompt_allocate(c, pairs, limits, e) != API_OK) return e->kind;
+    const struct side *most = prompts.count == pairs ? &prompts : &continuations;
+    if (prompt_allocate(c, most->field, pairs, limits, e) != API_OK) return e->kind;
     for (size_t i = 0; i < pairs; i++)
         if (read_pair(&c->prompts[i], &prompts, &continuations, limits, e) != API_OK) return e->kind;
     return API_OK;
