@@ -255,7 +255,9 @@ static void test_a_stop_text_is_not_printed(void **state) {
 
 static void test_rates_stand_on_stderr(void **state) {
     struct run *run = *state;
-    assert_int_equal(run_words(run, WORDS("generate", "--model", MODEL, "--max-tokens", "4", "Once")), 0);
+    assert_int_equal(run_words(run, WORDS("generate", "--model", MODEL, "--max-tokens", "4", "--temperature",
+                                          "0", "Once")),
+                     0);
     assert_non_null(strstr(run->errors, "generation: 4 tokens, "));
     assert_non_null(strstr(run->errors, "tokens/s"));
     assert_null(strchr(run->errors, '\r')); /* no bar where there is no terminal */
