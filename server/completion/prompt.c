@@ -69,6 +69,8 @@ enum api_error_kind prompt_check_bytes(const struct prompt *p, size_t length, co
 
 /* There is nothing to make an embedding of, whatever the tokenizer would put around it. */
 static enum api_error_kind refuse_empty(const struct prompt *p, struct api_error *e) {
+    if (p->completion->prompt_count == 1)
+        return api_error_set(e, API_INVALID, p->field, "'%s' is empty.", p->field);
     return api_error_set(e, API_INVALID, p->field, "'%s': element %zu is empty.", p->field, p->index);
 }
 

@@ -123,6 +123,13 @@ static enum api_error_kind begin_with_start(struct prompt *p, struct api_error *
     return API_OK;
 }
 
+static enum api_error_kind refuse_empty(const struct prompt *p, struct api_error *e) {
+    if (p->completion->prompt_count == 1)
+        return api_error_set(e, API_INVALID, "continuation", "'continuation' adds no token to the prompt.");
+    return api_error_set(e, API_INVALID, "continuation",
+                         "'continuation': element %zu adds no token to its prompt.", p->index);
+}
+
 static enum api_error_kind read_pair(struct prompt *p, const struct side *prompts,
                                      const struct side *continuations, const struct api_limits *limits,
                                      struct api_error *e) {
@@ -132,9 +139,7 @@ static enum api_error_kind read_pair(struct prompt *p, const struct side *prompt
     enum api_error_kind kind = are_texts ? read_texts(p, prompt, continuation, limits, e)
                                          : read_parts(p, prompts, continuations, limits, e);
     if (kind != API_OK) return kind;
-    if (p->scored_from >= p->count)
-        return api_error_set(e, API_INVALID, "continuation",
-                             "'continuation': element %zu adds no token to its prompt.", p->index);
+    if (p->scored_from >= p->count) return refuse_empty(p, e);
     if (p->scored_from < p->count / 2) p->field = "continuation";
     if (p->scored_from == 0 && begin_with_start(p, e) != API_OK) return e->kind;
     return prompt_check_count(p, limits, e);
