@@ -74,7 +74,7 @@ static enum api_error_kind read_tokenize(struct tokenize *t, const struct engine
         if (found) given++, value = found, t->param = names[i];
     }
     if (given != 1)
-        return api_error_set(e, API_INVALID, "prompt",
+        return api_error_set(e, API_INVALID, given ? t->param : "prompt",
                              "One of 'prompt', 'content' and 'messages' is needed, and no more than one.");
     t->is_chat = strcmp(t->param, "messages") == 0;
     if (read_special(t, body, e) != API_OK) return e->kind;
