@@ -14,6 +14,8 @@
 #define BUFFER_BYTES (16 * CHECKSUM_BLOCK)
 #define PARTS_MAX    1000 /* names to try */
 
+enum { FD_PATH_BYTES = sizeof "/proc/self/fd/-2147483648" };
+
 /* Errors name the file that was asked for; the one beside it is ours. */
 static enum status fail(const struct file_writer *w, const char *what, struct error *e) {
     int cause = errno;
@@ -21,18 +23,51 @@ static enum status fail(const struct file_writer *w, const char *what, struct er
                      strerror(cause));
 }
 
-static enum status create(struct file_writer *w, struct error *e) {
+static const char *fd_path(const struct file_writer *w, char *out) {
+    snprintf(out, FD_PATH_BYTES, "/proc/self/fd/%d", w->fd);
+    return out;
+}
+
+/* The first name that is free, taken by a new file, or given to the one that has none. */
+static enum status take_name(struct file_writer *w, struct error *e) {
+    char own[FD_PATH_BYTES];
     for (unsigned i = 0; i < PARTS_MAX; i++) {
         int length = snprintf(w->part, sizeof w->part, "%s.part-%u", w->path, i);
         if (length >= (int)sizeof w->part) {
             errno = ENAMETOOLONG;
             break;
         }
-        w->fd = open(w->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (w->fd >= 0) return STATUS_OK;
+        if (w->fd >= 0) {
+            w->named = linkat(AT_FDCWD, fd_path(w, own), AT_FDCWD, w->part, AT_SYMLINK_FOLLOW) == 0;
+        } else {
+            w->fd = open(w->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+            w->named = w->fd >= 0;
+        }
+        if (w->named) return STATUS_OK;
         if (errno != EEXIST) break;
     }
     return fail(w, "cannot create", e);
+}
+
+static bool open_unnamed(struct file_writer *w) {
+    char path[PATH_MAX];
+    memcpy(path, w->path, sizeof path);
+    w->fd = open(dirname(path), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    return w->fd >= 0;
+}
+
+/* A file without a name in the folder that path is in: whatever ends the process, Ctrl-C or SIGKILL, nothing
+ * of it stays. Not every file system has such files, and without /proc none can be given a name: so another
+ * one is first, lest that shows after hours of calibrating. */
+static bool create_unnamed(struct file_writer *w) {
+    struct error ignored;
+    if (!open_unnamed(w)) return false;
+    bool can = take_name(w, &ignored) == STATUS_OK;
+    if (can) unlink(w->part);
+    w->named = false;
+    close(w->fd);
+    w->fd = -1;
+    return can && open_unnamed(w);
 }
 
 static void release(struct file_writer *w) {
@@ -48,7 +83,7 @@ enum status file_writer_open(struct file_writer *w, const char *path, struct err
     *w = (struct file_writer){.fd = -1};
     if (snprintf(w->path, sizeof w->path, "%s", path) >= (int)sizeof w->path)
         return error_set(e, STATUS_LIMIT, path, "the path is longer than %d bytes", PATH_MAX - 1);
-    enum status status = create(w, e);
+    enum status status = create_unnamed(w) ? STATUS_OK : take_name(w, e);
     if (status != STATUS_OK) return status;
     w->buffer = malloc(BUFFER_BYTES);
     if (w->buffer) return STATUS_OK;
@@ -138,6 +173,7 @@ static void sync_folder(const struct file_writer *w) {
 enum status file_writer_commit(struct file_writer *w, struct error *e) {
     enum status status = STATUS_OK;
     if (fsync(w->fd) != 0) status = fail(w, "cannot write to the disk", e);
+    if (status == STATUS_OK && !w->named) status = take_name(w, e);
     if (close(w->fd) != 0 && status == STATUS_OK) status = fail(w, "cannot write to the disk", e);
     w->fd = -1;
     if (status == STATUS_OK && rename(w->part, w->path) != 0) status = fail(w, "cannot rename", e);
@@ -152,5 +188,5 @@ enum status file_writer_commit(struct file_writer *w, struct error *e) {
 
 void file_writer_abort(struct file_writer *w) {
     release(w);
-    unlink(w->part);
+    if (w->named) unlink(w->part);
 }

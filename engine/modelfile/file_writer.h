@@ -1,14 +1,17 @@
-/* A file that appears under its name only when it is complete: written to a temporary name beside it, with
- * the checksum of each block, synced to the disk and then renamed. One thread. */
+/* A file that appears under its name only when it is complete: written without a name, or where the file
+ * system can't do that to a temporary one beside it, with the checksum of each block, synced to the disk and
+ * then renamed. One thread. */
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/error.h"
 
 struct file_writer {
-    char path[PATH_MAX], part[PATH_MAX]; /* the name it will have, and the one it has now */
+    char path[PATH_MAX], part[PATH_MAX]; /* the name it will have, and the one it has until then */
+    bool named;                          /* part is there */
     int fd;
     unsigned char *buffer; /* what is not written yet */
     size_t buffered;
@@ -17,7 +20,8 @@ struct file_writer {
     size_t bytes; /* appended so far */
 };
 
-/* Creates "path.part-N" with the first N that is free. On failure *w holds nothing. */
+/* Creates the file; the name that it may have until it is complete is "path.part-N" with the first N that is
+ * free. On failure *w holds nothing. */
 enum status file_writer_open(struct file_writer *w, const char *path, struct error *e);
 
 /* Claims the disk's space for `bytes` in all, so that a full disk is known at once. Where the file system

@@ -193,8 +193,8 @@ struct convert_result {
 };
 
 /* Loads the model as serving would, and writes it in one file (docs/model-file.md) that `model` may
- * name from then on. The name appears when the file is complete; meanwhile it is out.part-N beside it, which
- * is removed on failure. */
+ * name from then on. The name appears when the file is complete (engine/modelfile/file_writer.h); nothing is
+ * left of it on failure. */
 enum status convert_model(const struct convert_options *options, struct convert_result *result,
                           struct error *e);
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/modelfile/checksum.h"
@@ -86,6 +87,44 @@ static void test_the_name_is_given_at_the_end(void **state) {
     check_file(place, 5);
 }
 
+/* Whoever is killed at work leaves nothing behind, where the file system has files without a name. */
+static void test_a_process_that_is_killed(void **state) {
+    struct empty_place *place = *state;
+    int status, unnamed = open(place->folder, O_WRONLY | O_TMPFILE, 0600);
+    if (unnamed < 0) skip();
+    close(unnamed);
+    pid_t child = fork();
+    if (child == 0) {
+        struct error e = {0};
+        static struct file_writer w;
+        static const unsigned char bytes[1 << 20];
+        if (file_writer_open(&w, place->model, &e) != STATUS_OK) _exit(1);
+        if (file_writer_append(&w, bytes, sizeof bytes, &e) != STATUS_OK) _exit(1);
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(count_files(place->folder), 0);
+}
+
+/* A name that is taken meanwhile is left alone. */
+static void test_a_temporary_name_that_is_taken(void **state) {
+    struct empty_place *place = *state;
+    struct error e = {0};
+    struct file_writer w;
+    size_t length;
+    assert_ok(file_writer_open(&w, place->model, &e));
+    write_pattern(&w, 5);
+    assert_ok(file_writer_append_sums(&w, &e));
+    test_file_write(place->folder, "model.part-0", "another's", 9);
+    assert_ok(file_writer_commit(&w, &e));
+    check_file(place, 5);
+    char *kept = test_file_read(place->folder, "model.part-0", &length);
+    assert_string_equal(kept, "another's");
+    free(kept);
+    assert_int_equal(count_files(place->folder), 2);
+}
+
 /* As anybody's file: by the mask of the process. */
 static void test_the_mode_follows_the_mask(void **state) {
     struct empty_place *place = *state;
@@ -159,6 +198,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_files_of_many_sizes, empty_place_setup, empty_place_teardown),
         cmocka_unit_test_setup_teardown(test_the_name_is_given_at_the_end, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_a_process_that_is_killed, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_a_temporary_name_that_is_taken, empty_place_setup,
                                         empty_place_teardown),
         cmocka_unit_test_setup_teardown(test_the_mode_follows_the_mask, empty_place_setup,
                                         empty_place_teardown),
