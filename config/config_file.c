@@ -33,8 +33,9 @@ static enum status read_bytes(const char *path, char **bytes, size_t *length, st
 
 static enum status refuse_key(const struct config *c, const char *key, struct error *e) {
     char where[OPTION_TEXT_MAX];
-    const char *nearest = option_nearest(key);
+    const char *instead = option_instead_of(key), *nearest = option_nearest(key);
     snprintf(where, sizeof where, "%.64s in %s", key, c->file);
+    if (instead) return error_set(e, STATUS_INVALID_ARGUMENT, where, "no such option; %s", instead);
     return error_set(e, STATUS_INVALID_ARGUMENT, where,
                      nearest ? "no such option; did you mean %s?" : "no such option", nearest);
 }

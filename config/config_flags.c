@@ -53,7 +53,8 @@ static enum status refuse_unknown(const struct flag *flag, struct error *e) {
     char name[64], where[80];
     snprintf(name, sizeof name, "%.*s", (int)flag->name_length, flag->name);
     snprintf(where, sizeof where, "%.*s", (int)strcspn(flag->word, "="), flag->word);
-    const char *nearest = option_nearest(name);
+    const char *instead = option_instead_of(name), *nearest = option_nearest(name);
+    if (instead) return error_set(e, STATUS_INVALID_ARGUMENT, where, "no such option; %s", instead);
     if (nearest)
         return error_set(e, STATUS_INVALID_ARGUMENT, where, "no such option; did you mean --%s?", nearest);
     return error_set(e, STATUS_INVALID_ARGUMENT, where, "no such option");

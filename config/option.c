@@ -90,6 +90,25 @@ const char *option_nearest(const char *key) {
     return nearest;
 }
 
+static bool is_same_key(const char *a, const char *b) {
+    for (; *a && (*a == '_' ? '-' : *a) == *b; a++, b++) {
+    }
+    return *a == *b;
+}
+
+const char *option_instead_of(const char *key) {
+    static const struct {
+        const char *name, *instead;
+    } rows[] = {
+#define FOREIGN_OPTION(name, instead) {name, instead},
+#include "config/foreign_options.def"
+#undef FOREIGN_OPTION
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (is_same_key(key, rows[i].name)) return rows[i].instead;
+    return NULL;
+}
+
 const char *option_variable(enum option_id id, char *out) {
     snprintf(out, OPTION_TEXT_MAX, "PRENORM_%s", option_rows[id].key);
     for (char *at = out; *at; at++) *at = (char)(*at == '-' ? '_' : toupper((unsigned char)*at));

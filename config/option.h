@@ -49,6 +49,9 @@ enum option_id option_find(const char *key, size_t length);
 /* The key of all options that resembles a mistyped one, or NULL. */
 const char *option_nearest(const char *key);
 
+/* What there is instead of another server's option (foreign_options.def), or NULL. '_' counts as '-'. */
+const char *option_instead_of(const char *key);
+
 /* Sets the field from text. A LIST that a lower source had filled is emptied first. c->file must be set when
  * the source is the file. */
 enum status option_set(struct config *c, enum option_id id, enum option_source source, const char *text,

@@ -90,7 +90,12 @@ static bool fill_standard_descriptors(void) {
 }
 
 static enum exit_code no_such_command(const char *word) {
-    if (*word) log_say("prenormd: '%s' is not a command", word);
+    if (*word == '-')
+        log_say(
+            "prenormd: '%s' is not a command, which stands before all options: prenormd serve --model DIR",
+            word);
+    else if (*word)
+        log_say("prenormd: '%s' is not a command", word);
     config_print_usage(stderr);
     return EXIT_CODE_USAGE;
 }

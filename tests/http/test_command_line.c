@@ -168,6 +168,20 @@ static void test_mistakes_in_options(void **state) {
     assert_one_line(run->errors, "prenormd: /nowhere: ");
 }
 
+/* As other servers are started. */
+static void test_options_without_a_command(void **state) {
+    struct run *run = *state;
+    assert_int_equal(run_words(run, WORDS("--model", MODEL)), 2);
+    assert_non_null(strstr(run->errors, "'--model' is not a command, which stands before all options"));
+    assert_int_equal(run_words(run, WORDS("serve", "--max-model-len", "4096")), 2);
+    assert_one_line(run->errors, "prenormd: --max-model-len: no such option; --context is this option here");
+    test_file_write(run->folder, "vllm.json", "{\"max-model-len\": 1}", 20);
+    char path[1200];
+    snprintf(path, sizeof path, "%s/vllm.json", run->folder);
+    assert_int_equal(run_words(run, WORDS("serve", "--config", path)), 2);
+    assert_non_null(strstr(run->errors, "vllm.json: no such option; --context is this option here"));
+}
+
 static void test_the_printed_configuration_is_accepted_again(void **state) {
     struct run *run = *state;
     char path[1200];
@@ -450,6 +464,7 @@ int main(void) {
         RUN_TEST(test_help_and_version),
         RUN_TEST(test_a_full_disk_is_a_failure),
         RUN_TEST(test_mistakes_in_options),
+        RUN_TEST(test_options_without_a_command),
         RUN_TEST(test_refused_models),
         RUN_TEST(test_the_printed_configuration_is_accepted_again),
         RUN_TEST(test_a_model_that_is_not_there),

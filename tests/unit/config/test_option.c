@@ -149,6 +149,31 @@ static void test_nearest(void **state) {
     assert_null(option_nearest(long_key));
 }
 
+/* Each row names an option of ours, or a thing that needs none, and stands for no option of ours. */
+static void test_options_of_other_servers(void **state) {
+    static const struct {
+        const char *name, *instead;
+    } rows[] = {
+#define FOREIGN_OPTION(name, instead) {name, instead},
+#include "config/foreign_options.def"
+#undef FOREIGN_OPTION
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(option_find(rows[i].name, strlen(rows[i].name)), OPTION_COUNT);
+        assert_string_equal(option_instead_of(rows[i].name), rows[i].instead); /* and it is there once */
+        for (const char *at = rows[i].instead; (at = strstr(at, "--"));) {
+            size_t length = strspn(at += 2, "abcdefghijklmnopqrstuvwxyz-");
+            if (length != 7 || memcmp(at, "version", 7) != 0)
+                assert_int_not_equal(option_find(at, length), OPTION_COUNT);
+        }
+    }
+    assert_string_equal(option_instead_of("max_model_len"), option_instead_of("max-model-len"));
+    assert_null(option_instead_of("max-model"));
+    assert_null(option_instead_of("max-model-len-2"));
+    assert_null(option_instead_of(""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_are_their_fields_spelled_with_dashes),
@@ -161,6 +186,7 @@ int main(void) {
         CONFIG_TEST(test_lists_grow_within_a_source_and_start_anew_in_the_next),
         CONFIG_TEST(test_long_values_are_cut_in_messages),
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_options_of_other_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
