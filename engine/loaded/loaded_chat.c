@@ -54,6 +54,8 @@ enum status loaded_chat_init(struct loaded_chat *chat, const struct loaded_model
     }
     if (status == STATUS_OK || (source && o->file)) status = take_variables(chat, source, why);
     if (status == STATUS_OK) status = compile(chat, source, why);
+    if (status != STATUS_OK && status != STATUS_NO_MEMORY && o->file)
+        of_file = error_set(e, STATUS_OPTION, "chat-template", "%s: %s", why->where, why->text);
     if (status == STATUS_OK && !o->has_tokenizer)
         status = error_set(why, STATUS_UNSUPPORTED, "", "the model has no tokenizer that is read");
     if (status != STATUS_OK) {
@@ -61,7 +63,7 @@ enum status loaded_chat_init(struct loaded_chat *chat, const struct loaded_model
         chat->template = NULL;
     }
     json_decref(source);
-    if (status != STATUS_NO_MEMORY) return STATUS_OK;
+    if (status != STATUS_NO_MEMORY) return of_file;
     if (e) *e = *why;
     return status;
 }

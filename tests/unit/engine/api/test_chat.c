@@ -176,6 +176,14 @@ static void an_option_names_another_template(void **state) {
     o.chat_template = "/nowhere/at.all";
     assert_int_equal(engine_open(&o, &none, &e), STATUS_OPTION);
     assert_string_equal(e.where, "chat-template");
+    char *folder = test_folder_create();
+    test_file_write(folder, "broken.jinja", "\n{% if %}", 9);
+    snprintf(path, sizeof path, "%s/broken.jinja", folder);
+    o.chat_template = path;
+    assert_int_equal(engine_open(&o, &none, &e), STATUS_OPTION);
+    assert_string_equal(e.where, "chat-template");
+    assert_says(e.text, "line 2: |Expected an expression");
+    test_folder_remove(folder);
 }
 
 static void without_a_template_chats_are_refused_and_texts_are_not(void **state) {
