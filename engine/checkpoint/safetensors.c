@@ -115,8 +115,8 @@ static enum status read_offsets(struct reader *r, const char *name, const json_t
     if (status != STATUS_OK) return status;
     if (span.begin > span.end || span.end > r->data_size)
         return FAIL(r, STATUS_MALFORMED, name,
-                    "'data_offsets' are [%zu, %zu]; the data section has %zu bytes", span.begin, span.end,
-                    r->data_size);
+                    "'data_offsets' are [%zu, %zu]; the data section has %zu bytes%s", span.begin, span.end,
+                    r->data_size, span.begin > span.end ? "" : ", so the file may have been cut short");
     if (span.end - span.begin != size)
         return FAIL(r, STATUS_MALFORMED, name,
                     "'data_offsets' [%zu, %zu] are %zu bytes; dtype and shape make %zu", span.begin, span.end,

@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/files/regular_file.h"
 #include "engine/fold/loud.h"
 #include "engine/fold/massive.h"
@@ -295,7 +296,9 @@ enum status loaded_model_blame(enum status status, const char *option, const cha
     if (!e) return STATUS_OPTION;
     struct error cause = *e;
     bool is_path = strcmp(cause.where, path) == 0 || !cause.where[0];
-    bool is_none = status == STATUS_NOT_FOUND && !regular_file_is_in(path, "config.json");
+    /* Folders of GGUF files may have the configuration of what they were made from. */
+    bool is_none =
+        status == STATUS_NOT_FOUND && (!regular_file_is_in(path, "config.json") || !checkpoint_is_in(path));
     return error_set(e, STATUS_OPTION, option, "%s%s%s%s", is_path ? "" : cause.where, is_path ? "" : ": ",
                      cause.text, is_none ? model_file_folder_hint(path) : "");
 }

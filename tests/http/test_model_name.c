@@ -89,6 +89,19 @@ static void folders_that_are_no_model(void **state) {
     }
 }
 
+/* Some of them are published with the configuration of what they were made from. */
+static void a_folder_of_gguf_with_a_configuration(void **state) {
+    (void)state;
+    char *folder = test_folder_create();
+    size_t length;
+    char *config = test_file_read(MODEL, "config.json", &length);
+    test_file_write(folder, "config.json", config, length);
+    test_file_write(folder, "a.Q4_K_M.gguf", "GGUF", 4);
+    refused_by_all(folder, "--model|there are no weights: looked for|GGUF is llama.cpp's format");
+    free(config);
+    test_folder_remove(folder);
+}
+
 static void an_adapter_that_is_none(void **state) {
     (void)state;
     struct command c = {.words = {PRENORMD, "generate", "--model", MODEL, "--lora", "/nowhere", "x"}};
@@ -100,6 +113,7 @@ static void an_adapter_that_is_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_of_the_hub), cmocka_unit_test(files_of_other_formats),
-        cmocka_unit_test(folders_that_are_no_model), cmocka_unit_test(an_adapter_that_is_none)};
+        cmocka_unit_test(folders_that_are_no_model), cmocka_unit_test(a_folder_of_gguf_with_a_configuration),
+        cmocka_unit_test(an_adapter_that_is_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,7 +232,9 @@ static void test_hostile_names_in_messages(void **state) {
     strcat(header, name);
     strcat(header, "\\u001b[31m\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,9]}}");
     assert_int_equal(read_header(header, 4, &e), STATUS_MALFORMED);
-    assert_non_null(strstr(e.text, "the data section has 4 bytes")); /* not cut off by the name */
+    assert_non_null(strstr(
+        e.text,
+        "the data section has 4 bytes, so the file may have been cut short")); /* not cut off by the name */
     assert_int_equal(read_header("{\"\\u001b[31m\":1}", 0, &e), STATUS_MALFORMED);
     assert_null(strchr(e.text, 0x1b));
 }
