@@ -52,7 +52,7 @@ class Clients:
             return json.load(answer)
 
     def langchain_openai(self):
-        from langchain_openai import ChatOpenAI, OpenAI
+        from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
         settings = {"base_url": self.base, "api_key": "none", "model": "tales", "max_tokens": TOKENS, "temperature": 0,
                     "max_retries": 0}
         llm, chat = OpenAI(**settings), ChatOpenAI(**settings)
@@ -64,6 +64,10 @@ class Clients:
         answer = chat.bind(logprobs=True, top_logprobs=2).invoke(MESSAGES)
         assert len(answer.response_metadata["logprobs"]["content"]) == TOKENS
         assert answer.usage_metadata["output_tokens"] == TOKENS
+        embeddings = OpenAIEmbeddings(base_url=self.base, api_key="none", model="tales", max_retries=0,
+                                      check_embedding_ctx_length=False)
+        vector = self.ask("/embeddings", {"input": PROMPT})["data"][0]["embedding"]
+        assert max(abs(a - b) for a, b in zip(embeddings.embed_query(PROMPT), vector, strict=True)) < 1e-6
         chat = ChatOpenAI(**{**settings, "max_tokens": LONG_TOKENS})
         person = chat.with_structured_output(PERSON, method="json_schema").invoke(MESSAGES)
         assert set(person) == {"name", "age"}, person
