@@ -65,24 +65,51 @@ static enum api_error_kind check_message(const json_t *message, size_t at, struc
     return API_OK;
 }
 
-/* One like it, with a text for its parts; NULL: no memory. */
+/* Clients send answers back as their library writes them, with "tool_calls": null, which a template that asks whether there
+ * are some would take for a list. A content of null says something: the message has none. */
+static bool is_absent(const char *key, const json_t *value) {
+    return json_is_null(value) && strcmp(key, "content") != 0;
+}
+
+static bool has_absent(json_t *message) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(message, key, value) if (is_absent(key, value)) return true;
+    return false;
+}
+
+/* One like it without what is absent; NULL: no memory. */
+static json_t *without_absent(json_t *message) {
+    json_t *copy = json_copy(message), *value;
+    const char *key;
+    void *next;
+    if (copy)
+        json_object_foreach_safe(copy, next, key, value) if (is_absent(key, value))
+            json_object_del(copy, key);
+    return copy;
+}
+
+/* Takes the message, or NULL. One like it, with a text for its parts; NULL: no memory. */
 static json_t *with_text(json_t *message, const struct bytes *text) {
-    json_t *copy = text->failed ? NULL : json_copy(message);
+    json_t *copy = text->failed || !message ? NULL : json_copy(message);
     json_t *content = copy ? json_stringn_nocheck(text->data ? text->data : "", text->length) : NULL;
+    json_decref(message);
     if (content && json_object_set_new_nocheck(copy, "content", content) == 0) return copy;
     json_decref(copy);
     return NULL;
 }
 
-/* *out: the message itself, or one with a text for its parts. */
+/* *out: the message itself, or one without what is absent, and with a text for its parts. */
 static enum api_error_kind read_message(json_t *message, size_t at, bool keeps_parts, json_t **out,
                                         struct api_error *e) {
     if (check_message(message, at, e) != API_OK) return e->kind;
     const json_t *content = json_body_field(message, "content");
     struct bytes text = {0};
     enum api_error_kind kind = json_is_array(content) ? join_parts(&text, content, at, e) : API_OK;
-    bool is_joined = json_is_array(content) && !keeps_parts;
-    if (kind == API_OK) *out = is_joined ? with_text(message, &text) : json_incref(message);
+    if (kind == API_OK) {
+        *out = has_absent(message) ? without_absent(message) : json_incref(message);
+        if (json_is_array(content) && !keeps_parts) *out = with_text(*out, &text);
+    }
     bytes_deinit(&text);
     return kind == API_OK && !*out ? out_of_memory(e) : kind;
 }

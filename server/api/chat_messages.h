@@ -8,8 +8,8 @@
 
 /* Messages as a template reads them: objects with a role, whose content is a string, or parts of type text. Parts of
  * other types are refused by name. Where the template knows no parts (most do not) keeps_parts is false, and their texts
- * are joined by line ends, as other servers do it. Other members of a message are left as they are. *messages is the
- * caller's (json_decref); NULL after an error. */
+ * are joined by line ends, as other servers do it. Members that are null are left out, but for the content; others are as
+ * they came. *messages is the caller's (json_decref); NULL after an error. */
 enum api_error_kind chat_messages_read(const json_t *body, bool keeps_parts, json_t **messages,
                                        struct api_error *e);
 

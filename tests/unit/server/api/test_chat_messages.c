@@ -51,6 +51,32 @@ static void test_other_contents(void **state) {
     }
 }
 
+/* As libraries of clients write an answer that they send back. */
+static void test_keys_that_are_null_are_absent(void **state) {
+    (void)state;
+    static const char
+        given[] = "[{\"role\":\"assistant\",\"content\":\"a\",\"refusal\":null,\"annotations\":null,"
+                  "\"function_call\":null,\"tool_calls\":null,\"name\":\"n\"}]",
+        parts[] =
+            "[{\"role\":\"user\",\"tool_calls\":null,\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}]",
+        none[] = "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":null}],\"audio\":null}]";
+    for (int keeps_parts = 0; keeps_parts < 2; keeps_parts++) {
+        expect(given, keeps_parts, "[{\"role\":\"assistant\",\"content\":\"a\",\"name\":\"n\"}]");
+        expect(none, keeps_parts,
+               "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":null}]}]");
+    }
+    expect(parts, false, "[{\"role\":\"user\",\"content\":\"a\"}]");
+    expect(parts, true, "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}]");
+    json_t *body = json_pack("{s:o}", "messages", json_loads(given, 0, NULL)), *copy = json_deep_copy(body),
+           *messages;
+    struct api_error e = {0};
+    assert_int_equal(chat_messages_read(body, false, &messages, &e), API_OK);
+    assert_true(json_equal(body, copy)); /* the client's own tree is as it was */
+    json_decref(messages);
+    json_decref(copy);
+    json_decref(body);
+}
+
 /* Parts of other types are refused whether the template would read them or not. */
 static void test_other_types(void **state) {
     (void)state;
@@ -81,6 +107,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_other_contents),
+        cmocka_unit_test(test_keys_that_are_null_are_absent),
         cmocka_unit_test(test_other_types),
         cmocka_unit_test(test_whether_there_are_parts),
     };
