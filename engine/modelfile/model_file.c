@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -101,8 +103,20 @@ static const struct foreign_format *find_format(const char *path) {
     return NULL;
 }
 
+/* Of the Hugging Face cache, which has a folder for each model and in it one for each of its commits. */
+static const char *cache_hint(const char *folder) {
+    char path[PATH_MAX];
+    struct stat info;
+    if (strstr(folder, "/snapshots/"))
+        return "; 'hf download' with the model's name completes what it has begun";
+    if (snprintf(path, sizeof path, "%s/snapshots", folder) >= (int)sizeof path) return "";
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return "";
+    return "; this is a folder of the Hugging Face cache: name its model as ORG/NAME, or a folder of its "
+           "snapshots";
+}
+
 const char *model_file_folder_hint(const char *folder) {
-    const char *hint = "";
+    const char *hint = cache_hint(folder);
     DIR *listing = opendir(folder);
     const struct dirent *entry;
     while (listing && !*hint && (entry = readdir(listing))) {

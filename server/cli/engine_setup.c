@@ -26,6 +26,13 @@ static enum status find_named(const struct config *config, char out[PATH_MAX], s
         if (status != STATUS_OK) config_explain(config, e);
         return status;
     }
+    if (strstr(config->model, "://") && stat(config->model, &info) != 0) {
+        error_set(
+            e, STATUS_OPTION, "model",
+            "nothing is fetched here: 'hf download ORG/NAME' fetches a model, --model ORG/NAME serves it");
+        config_explain(config, e);
+        return e->code;
+    }
     if (snprintf(out, PATH_MAX, "%s", config->model) < PATH_MAX) return STATUS_OK;
     return error_set(e, STATUS_LIMIT, "model", "the path is longer than %d bytes", PATH_MAX - 1);
 }

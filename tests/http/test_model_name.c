@@ -53,6 +53,30 @@ static void refused_by_all(const char *path, const char *words) {
     test_folder_remove(folder);
 }
 
+/* What people name who look into the cache, or whose download was ended. */
+static void folders_of_the_cache(void **state) {
+    (void)state;
+    char *cache = test_folder_create(), path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/models--org--tales", cache);
+    make_folder(path);
+    snprintf(path, sizeof path, "%s/models--org--tales/snapshots", cache);
+    make_folder(path);
+    snprintf(path, sizeof path, "%s/models--org--tales/snapshots/0a1b", cache);
+    make_folder(path);
+    size_t length;
+    char *config = test_file_read(MODEL, "config.json", &length);
+    test_file_write(path, "config.json", config, length);
+    free(config);
+    refused_by_all(path,
+                   "there are no weights|'hf download' with the model's name completes what it has begun");
+    snprintf(path, sizeof path, "%s/models--org--tales", cache);
+    refused_by_all(path,
+                   "config.json: there is no such file; this is a folder of the Hugging Face cache|ORG/NAME");
+    refused_by_all("https://huggingface.co/org/tales",
+                   "--model https://huggingface.co/org/tales: |'hf download ORG/NAME'");
+    test_folder_remove(cache);
+}
+
 static void files_of_other_formats(void **state) {
     (void)state;
     static const struct {
@@ -111,9 +135,11 @@ static void an_adapter_that_is_none(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_model_of_the_hub), cmocka_unit_test(files_of_other_formats),
-        cmocka_unit_test(folders_that_are_no_model), cmocka_unit_test(a_folder_of_gguf_with_a_configuration),
-        cmocka_unit_test(an_adapter_that_is_none)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_model_of_the_hub),
+                                       cmocka_unit_test(folders_of_the_cache),
+                                       cmocka_unit_test(files_of_other_formats),
+                                       cmocka_unit_test(folders_that_are_no_model),
+                                       cmocka_unit_test(a_folder_of_gguf_with_a_configuration),
+                                       cmocka_unit_test(an_adapter_that_is_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
