@@ -1,4 +1,7 @@
 /* Chats of the real program: the bundled model, which has no template of its own, with files that the tests write. */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "tests/http/support_http.h"
 
 static const char plain[] = "{%- for message in messages -%}\n"
@@ -168,9 +171,29 @@ static void test_endless_template(void **state) {
     daemon_stop(&d);
 }
 
+/* The bundled model, with a template of its own. Its path is the caller's to free. */
+static char *model_with_template(const char *parent, const char *template) {
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    char *folder, path[600];
+    assert_true(asprintf(&folder, "%s/model", parent) > 0);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char from[600];
+        snprintf(from, sizeof from, PRENORM_SOURCE_DIR "/deploy/models/tales/%s", files[i]);
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        assert_int_equal(symlink(from, path), 0);
+    }
+    test_file_write(folder, "chat_template.jinja", template, strlen(template));
+    return folder;
+}
+
 /* It is told when the model is loaded; prompts are answered all the same. */
 static void test_template_that_cannot_be_run(void **state) {
-    struct daemon d = start(*state, "{% include 'other' %}", NULL);
+    struct daemon d;
+    char *folder = model_with_template(*state, "{% include 'other' %}");
+    daemon_start_tales(&d, "--model", folder, NULL);
+    free(folder);
     json_t *error = post(&d, "/v1/chat/completions", "{" STORY "}", 400);
     assert_non_null(strstr(message_of(error), "include"));
     assert_non_null(strstr(message_of(error), "/v1/completions"));
@@ -181,6 +204,22 @@ static void test_template_that_cannot_be_run(void **state) {
     assert_non_null(strstr(log, "include"));
     free(log);
     daemon_stop(&d);
+}
+
+/* Whoever names one wants chats. */
+static void test_named_template_that_cannot_be_run(void **state) {
+    struct daemon d;
+    char path[256], *log;
+    static const char text[] = "a\n{% include 'other' %}";
+    snprintf(path, sizeof path, "%s/chat.jinja", (const char *)*state);
+    test_file_write(*state, "chat.jinja", text, strlen(text));
+    daemon_start(&d, PRENORMD,
+                 (const char *const[]){"serve", "--port", "0", "--model",
+                                       PRENORM_SOURCE_DIR "/deploy/models/tales", "--chat-template", path,
+                                       NULL});
+    assert_int_equal(daemon_wait(&d, &log), 2);
+    assert_says(log, "--chat-template |chat.jinja: |line 2: the statement 'include' is not supported");
+    free(log);
 }
 
 static void test_model_without_template(void **state) {
@@ -206,10 +245,15 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chat_is_a_completion),        cmocka_unit_test(test_forged_control_tokens),
-        cmocka_unit_test(test_what_a_template_says),        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_parts_that_take_too_much),    cmocka_unit_test(test_endless_template),
-        cmocka_unit_test(test_template_that_cannot_be_run), cmocka_unit_test(test_model_without_template),
+        cmocka_unit_test(test_chat_is_a_completion),
+        cmocka_unit_test(test_forged_control_tokens),
+        cmocka_unit_test(test_what_a_template_says),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_parts_that_take_too_much),
+        cmocka_unit_test(test_endless_template),
+        cmocka_unit_test(test_template_that_cannot_be_run),
+        cmocka_unit_test(test_named_template_that_cannot_be_run),
+        cmocka_unit_test(test_model_without_template),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
