@@ -90,6 +90,15 @@ static bool is_stale(const struct sockaddr_un *address) {
     return stale;
 }
 
+static enum status refuse_unix(const char *path, int cause, struct error *e) {
+    struct stat info;
+    const char *hint = "";
+    if (cause == EADDRINUSE && lstat(path, &info) == 0)
+        hint = S_ISSOCK(info.st_mode) ? "; another program listens there"
+                                      : "; a file that is no socket is there";
+    return error_set(e, STATUS_IO, path, "cannot listen: %s%s", strerror(cause), hint);
+}
+
 static enum status open_unix(struct listener *l, const char *path, struct error *e) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
@@ -100,7 +109,7 @@ static enum status open_unix(struct listener *l, const char *path, struct error 
     l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&address, sizeof address) != 0 ||
         listen(l->fd, BACKLOG) != 0)
-        return error_set(e, STATUS_IO, path, "cannot listen: %s", strerror(errno));
+        return refuse_unix(path, errno, e);
     l->path = strdup(path);
     l->is_loopback = true;
     snprintf(l->url, sizeof l->url, "unix:%s", path);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MODEL PRENORM_SOURCE_DIR "/deploy/models/tales"
@@ -160,6 +161,27 @@ static void an_address_in_use_ends_with_1(void **state) {
     close(fd);
 }
 
+static void a_unix_socket_that_is_taken(void **state) {
+    (void)state;
+    char *folder = test_folder_create();
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/socket", folder);
+    struct command c = CHECK("--model", MODEL, "--unix-socket", address.sun_path);
+    test_file_write(folder, "socket", "", 0);
+    assert_int_equal(command_run(&c), 1);
+    assert_says(c.error_text, "socket: cannot listen: |; a file that is no socket is there");
+    command_free(&c);
+    unlink(address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(command_run(&c), 1);
+    assert_says(c.error_text, "socket: cannot listen: |; another program listens there");
+    command_free(&c);
+    close(fd);
+    test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_that_fits),
@@ -170,6 +192,7 @@ int main(void) {
         cmocka_unit_test(chat_templates),
         cmocka_unit_test(access_logs_stay_as_they_were),
         cmocka_unit_test(an_address_in_use_ends_with_1),
+        cmocka_unit_test(a_unix_socket_that_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
