@@ -107,8 +107,7 @@ static const struct foreign_format *find_format(const char *path) {
 static const char *cache_hint(const char *folder) {
     char path[PATH_MAX];
     struct stat info;
-    if (strstr(folder, "/snapshots/"))
-        return "; 'hf download' with the model's name completes what it has begun";
+    if (strstr(folder, "/snapshots/")) return "; 'hf download' with its name completes what it has begun";
     if (snprintf(path, sizeof path, "%s/snapshots", folder) >= (int)sizeof path) return "";
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return "";
     return "; this is a folder of the Hugging Face cache: name its model as ORG/NAME, or a folder of its "

@@ -67,8 +67,7 @@ static void folders_of_the_cache(void **state) {
     char *config = test_file_read(MODEL, "config.json", &length);
     test_file_write(path, "config.json", config, length);
     free(config);
-    refused_by_all(path,
-                   "there are no weights|'hf download' with the model's name completes what it has begun");
+    refused_by_all(path, "there are no weights|'hf download' with its name completes what it has begun");
     snprintf(path, sizeof path, "%s/models--org--tales", cache);
     refused_by_all(path,
                    "config.json: there is no such file; this is a folder of the Hugging Face cache|ORG/NAME");
