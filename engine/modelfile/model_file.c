@@ -110,12 +110,12 @@ static const char *cache_hint(const char *folder) {
     if (strstr(folder, "/snapshots/")) return "; 'hf download' with its name completes what it has begun";
     if (snprintf(path, sizeof path, "%s/snapshots", folder) >= (int)sizeof path) return "";
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return "";
-    return "; this is a folder of the Hugging Face cache: name its model as ORG/NAME, or a folder of its "
-           "snapshots";
+    return "; this is a folder of the Hugging Face cache: name a folder of its snapshots, or a model as "
+           "ORG/NAME";
 }
 
 const char *model_file_folder_hint(const char *folder) {
-    const char *hint = cache_hint(folder);
+    const char *hint = "";
     DIR *listing = opendir(folder);
     const struct dirent *entry;
     while (listing && !*hint && (entry = readdir(listing))) {
@@ -123,7 +123,7 @@ const char *model_file_folder_hint(const char *folder) {
         if (format && !format->is_checkpoint) hint = format->hint;
     }
     if (listing) closedir(listing);
-    return hint;
+    return *hint ? hint : cache_hint(folder);
 }
 
 static enum status look_at_start(const char *path, const unsigned char *data, size_t size, struct error *e) {

@@ -68,6 +68,8 @@ static void folders_of_the_cache(void **state) {
     test_file_write(path, "config.json", config, length);
     free(config);
     refused_by_all(path, "there are no weights|'hf download' with its name completes what it has begun");
+    test_file_write(path, "a.gguf", "GGUF", 4);
+    refused_by_all(path, "there are no weights|GGUF is llama.cpp's format");
     snprintf(path, sizeof path, "%s/models--org--tales", cache);
     refused_by_all(path,
                    "config.json: there is no such file; this is a folder of the Hugging Face cache|ORG/NAME");
