@@ -13,6 +13,7 @@
 #include "engine/fold/massive.h"
 #include "engine/fold/quiet.h"
 #include "engine/model/describe.h"
+#include "engine/model/finite.h"
 
 static void report(const struct loaded_model_options *o, const char *stage, double share) {
     if (o->progress) o->progress(o->progress_context, stage, share);
@@ -146,6 +147,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if ((status = open_folder_tokenizer(o, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
     if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
+    if ((status = finite_check(&m->views, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
     if (o->rotate || weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);

@@ -1,6 +1,8 @@
 #include "engine/pack/pack_rows.h"
 
 #include <assert.h>
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "engine/base/widest.h"
@@ -22,6 +24,7 @@ struct block {
     double bias[COVER_ROWS], dropped[COVER_ROWS];
     double *weights; /* [COVER_ROWS][stride]: of the stretch at hand */
     size_t stride;
+    bool finite; /* all that was stored so far */
 };
 
 static size_t wanted_columns(const struct packed_linear *to) {
@@ -89,12 +92,15 @@ static void measure_part(struct block *b, const struct panels_part *part) {
 static void store_part(struct block *b, const struct panels_part *part) {
     const struct packed_linear *to = b->to;
     if (to->matmul == MATMUL_OWN) {
-        panels_pack_part(part, to->weights);
+        b->finite = panels_pack_part(part, to->weights) && b->finite;
         return;
     }
     float *row = (float *)to->weights + part->row * to->in + part->column;
     for (size_t r = 0; r < part->rows; r++, row += to->in)
-        for (size_t k = 0; k < part->columns; k++) row[k] = (float)part->w[r * part->stride + k];
+        for (size_t k = 0; k < part->columns; k++) {
+            row[k] = (float)part->w[r * part->stride + k];
+            b->finite = isfinite(row[k]) && b->finite;
+        }
 }
 
 /* Folds the block, and hands each of its stretches of columns to `take`. */
@@ -117,14 +123,18 @@ static void pack_block(struct block *b, const struct folded_linear *from, size_t
     memset(b->largest, 0, sizeof b->largest);
     if (b->to->type == WEIGHT_TYPE_INT4) each_part(b, measure_part);
     each_part(b, store_part);
-    for (size_t r = 0; b->to->bias && r < count; r++)
-        b->to->bias[first - b->first_row + r] = (float)b->bias[first - b->folded.from + r];
+    for (size_t r = 0; b->to->bias && r < count; r++) {
+        float *bias = &b->to->bias[first - b->first_row + r];
+        *bias = (float)b->bias[first - b->folded.from + r];
+        b->finite = *bias <= FLT_MAX && b->finite; /* that of a token which never comes is -infinity */
+    }
 }
 
-void pack_rows(const struct folded_linear *from, size_t first_row, const struct packed_linear *to,
+bool pack_rows(const struct folded_linear *from, size_t first_row, const struct packed_linear *to,
                size_t first, size_t count, const struct feedback_block *feedback,
                double *scratch) { // NOLINT(readability-non-const-parameter)
-    struct block block = {.to = to, .feedback = feedback, .first_row = first_row, .weights = scratch};
+    struct block block = {
+        .to = to, .feedback = feedback, .first_row = first_row, .weights = scratch, .finite = true};
     const size_t end = first_row + first + count;
     block.folded.bias = block.bias;
     block.folded.dropped = block.dropped;
@@ -133,4 +143,5 @@ void pack_rows(const struct folded_linear *from, size_t first_row, const struct 
         if (next > end) next = end;
         pack_block(&block, from, row, next - row);
     }
+    return block.finite;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/model/finite.h"
 #include "engine/pack/loud_feedback.h"
 #include "engine/pack/pack_rows.h"
 #include "engine/pack/smoothing.h"
@@ -201,6 +202,7 @@ struct packing {
     double *scratch;                 /* [workers][scratch_stride] */
     size_t scratch_stride;
     atomic_size_t done;
+    atomic_size_t not_finite; /* the first job of which something is no finite number; job_count: none */
     pack_progress_fn progress;
     void *context;
 };
@@ -246,13 +248,21 @@ static void smooth_job(void *context, size_t job, size_t worker) {
     if (p->jobs[job].to->smoothing) smoothing_set(p->jobs[job].from, p->jobs[job].to->smoothing);
 }
 
+static void keep_first(atomic_size_t *first, size_t job) {
+    size_t found = atomic_load_explicit(first, memory_order_relaxed);
+    while (job < found && !atomic_compare_exchange_weak_explicit(first, &found, job, memory_order_relaxed,
+                                                                 memory_order_relaxed)) {
+    }
+}
+
 static void pack_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
     const struct job *job = job_of_tile(p, tile);
     size_t first = (tile - job->first_tile) * job->tile_rows;
     size_t count = job->to->out - first < job->tile_rows ? job->to->out - first : job->tile_rows;
-    pack_rows(job->from, job->first_row, job->to, first, count, p->feedback,
-              p->scratch + worker * p->scratch_stride);
+    if (!pack_rows(job->from, job->first_row, job->to, first, count, p->feedback,
+                   p->scratch + worker * p->scratch_stride))
+        keep_first(&p->not_finite, (size_t)(job - p->jobs));
     size_t done = atomic_fetch_add_explicit(&p->done, 1, memory_order_relaxed) + 1;
     if (p->progress && worker == 0) p->progress(p->context, (double)done / (double)p->tile_count);
 }
@@ -345,6 +355,19 @@ static void place_weights(const struct packed_model *model, struct workers *work
         workers_run_each(workers, touch_own, &placing);
 }
 
+/* By the tensor that has it; where all are finite, something that is folded into them makes them too large. */
+static enum status check_finite(const struct packing *p, struct error *e) {
+    if (p->not_finite == p->job_count) return STATUS_OK;
+    const struct job *job = &p->jobs[p->not_finite];
+    for (size_t i = 0; i < job->from->part_count; i++) {
+        const enum status status = finite_check_matrix(&job->from->part[i].weight, e);
+        if (status != STATUS_OK) return status;
+    }
+    return error_set(e, STATUS_MALFORMED, job->from->part[0].weight.tensor->name,
+                     "is more than %s holds once its norms and scales are folded into it",
+                     weight_type_name(job->to->type));
+}
+
 static enum status pack_all(struct packed_model *model, struct folded_model *c, struct workers *workers,
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
@@ -359,8 +382,10 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
         pack_norms(c, model);
         workers_run(workers, prepare_tile, &p, p.prepare_count);
         workers_run(workers, smooth_job, &p, p.job_count);
+        p.not_finite = p.job_count;
         workers_run(workers, pack_tile, &p, p.tile_count);
         release_checkpoint(c);
+        status = check_finite(&p, e);
     }
     free(p.jobs);
     free(p.feedback);

@@ -112,7 +112,8 @@ size_t packed_common_rows(const struct model_description *d, struct packed_types
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, struct packed_types types);
 
 /* Borrows c (and the checkpoint under it) until packed_model_deinit, also after a failure. STATUS_OPTION: MATMUL_OPENBLAS with
- * other weights than f32, or a linear too wide for integer sums (KERNEL_INT4_K_MAX). */
+ * other weights than f32, or a linear too wide for integer sums (KERNEL_INT4_K_MAX). STATUS_MALFORMED: a weight is no finite
+ * number, or is none once it is packed; the first such tensor is named, whatever the threads. */
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
                               struct packed_types types, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e);

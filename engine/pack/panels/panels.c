@@ -21,15 +21,53 @@ struct piece {
 
 /* ---- one panel of each type ---- */
 
-static void pack_f32(const struct piece *p) {
+/* Of a float's bits: what is not finite has all of them set. */
+#define EXPONENT_F32 0x7f800000u
+
+static inline uint32_t exponent_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits & EXPONENT_F32;
+}
+
+/* As much as the widest vectors hold, of one column of floats or two of bf16. */
+#define WORDS (KERNEL_PANEL / 3)
+typedef uint32_t vector __attribute__((vector_size(4 * WORDS)));
+
+/* Adding `one` to an exponent of ones gives the sign's bit: of each word, or of each half. */
+struct exponents {
+    uint32_t all, one;
+};
+static const struct exponents exponents_f32 = {0x7f800000, 0x00800000};
+static const struct exponents exponents_bf16 = {0x7f807f80, 0x00800080};
+
+/* Of columns of a panel, whole: rows that are not written yet are 0. A block is looked at while it is in the first-level cache. */
+WIDEST static bool are_finite(const void *columns, size_t vectors, struct exponents e) {
+    const char *at = columns;
+    vector found = {0};
+    for (size_t i = 0; i < vectors; i++, at += sizeof found) {
+        vector next;
+        memcpy(&next, at, sizeof next);
+        found |= (next & e.all) + e.one;
+    }
+    uint32_t any = 0;
+    for (size_t i = 0; i < WORDS; i++) any |= found[i];
+    return !(any & (e.all + e.one));
+}
+
+static bool pack_f32(const struct piece *p) {
     const size_t columns = p->part->columns;
-    float *to = (float *)(void *)p->panel + p->part->column * KERNEL_PANEL + p->lane;
+    float *to = (float *)(void *)p->panel + p->part->column * KERNEL_PANEL;
+    bool finite = true;
     for (size_t first = 0; first < columns; first += BLOCK) {
         const size_t end = first + BLOCK < columns ? first + BLOCK : columns;
         for (size_t n = 0; n < p->rows; n++)
             for (size_t i = first; i < end; i++)
-                to[i * KERNEL_PANEL + n] = (float)p->w[n * p->part->stride + i];
+                to[i * KERNEL_PANEL + p->lane + n] = (float)p->w[n * p->part->stride + i];
+        finite = are_finite(to + first * KERNEL_PANEL, (end - first) * KERNEL_PANEL / WORDS, exponents_f32) &&
+                 finite;
     }
+    return finite;
 }
 
 /* Once, from the double: 8 bits of significand, to nearest even. */
@@ -43,14 +81,20 @@ static uint16_t bf16_of_double(double value) {
     return kernel_bf16_of((float)value); /* exact, or infinite */
 }
 
-static void pack_bf16(const struct piece *p) {
-    uint16_t *to = (uint16_t *)(void *)p->panel + p->part->column * KERNEL_PANEL + 2 * p->lane;
+static bool pack_bf16(const struct piece *p) {
+    uint16_t *to = (uint16_t *)(void *)p->panel + p->part->column * KERNEL_PANEL;
+    bool finite = true;
     for (size_t first = 0; first < p->part->columns; first += BLOCK) {
         const size_t end = first + BLOCK < p->part->columns ? first + BLOCK : p->part->columns;
         for (size_t n = 0; n < p->rows; n++)
             for (size_t i = first; i < end; i++)
-                to[(i / 2 * KERNEL_PANEL + n) * 2 + i % 2] = bf16_of_double(p->w[n * p->part->stride + i]);
+                to[(i / 2 * KERNEL_PANEL + p->lane + n) * 2 + i % 2] =
+                    bf16_of_double(p->w[n * p->part->stride + i]);
+        finite = are_finite(to + first * KERNEL_PANEL, (end + 1 - first) / 2 * KERNEL_PANEL / WORDS,
+                            exponents_bf16) &&
+                 finite;
     }
+    return finite;
 }
 
 /* The largest magnitude; NaN when one of them is not finite. Magnitudes are in the order of their bits, and what is not
@@ -146,7 +190,8 @@ static void pack_block_with_feedback(const struct piece *p, const struct feedbac
     }
 }
 
-static void pack_int8(const struct piece *p) {
+static bool pack_int8(const struct piece *p) {
+    uint32_t largest = 0;
     const struct panels_part *part = p->part;
     const size_t group_k = kernel_int8_group_k(part->k);
     float *scales = (float *)(void *)(p->panel + kernel_padded_k(part->k) * KERNEL_PANEL) +
@@ -155,13 +200,16 @@ static void pack_int8(const struct piece *p) {
         const size_t left = part->columns - first, count = left < group_k ? left : group_k;
         const struct feedback_block *feedback =
             part->feedback ? part->feedback + (part->column + first) / FEEDBACK_COLUMNS : NULL;
-        for (size_t n = 0; n < p->rows; n++)
+        for (size_t n = 0; n < p->rows; n++) {
             scales[n] = pack_group_int8(p->w + n * part->stride + first, count, feedback,
                                         p->panel + (part->column + first) * KERNEL_PANEL + (p->lane + n) * 4);
+            largest = exponent_of(scales[n]) > largest ? exponent_of(scales[n]) : largest;
+        }
         for (size_t i = 0; feedback && i < count; i += FEEDBACK_COLUMNS)
             if (feedback[i / FEEDBACK_COLUMNS].rank)
                 pack_block_with_feedback(p, &feedback[i / FEEDBACK_COLUMNS], first + i, scales);
     }
+    return largest < EXPONENT_F32;
 }
 
 /* ---- int4: groups of weights to 4 bits each ---- */
@@ -219,7 +267,8 @@ static void write_groups(const struct int4_groups *groups, const struct int4_row
     }
 }
 
-static void pack_int4(const struct piece *p) {
+static bool pack_int4(const struct piece *p) {
+    uint32_t largest = 0;
     const size_t padded = kernel_padded_k(p->part->k), columns = p->part->columns;
     unsigned char *groups_at = p->panel + padded / 2 * KERNEL_PANEL;
     float *scales = (float *)(void *)(groups_at + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2);
@@ -236,7 +285,10 @@ static void pack_int4(const struct piece *p) {
                          (int8_t *)groups_at + (at / KERNEL_INT4_GROUP * KERNEL_PANEL + lane) * 2);
         }
         memcpy(scales + p->lane + n, rows.scale, count * sizeof *scales);
+        for (size_t i = 0; i < count; i++)
+            largest = exponent_of(rows.scale[i]) > largest ? exponent_of(rows.scale[i]) : largest;
     }
+    return largest < EXPONENT_F32;
 }
 
 /* ---- parts ---- */
@@ -280,26 +332,24 @@ static void clear(const struct panels_part *p, unsigned char *panel) {
     }
 }
 
-static void pack_piece(const struct piece *p) {
+static bool pack_piece(const struct piece *p) {
     if (p->lane == 0) clear(p->part, p->panel);
     switch (p->part->type) {
     case WEIGHT_TYPE_BF16:
-        pack_bf16(p);
-        break;
+        return pack_bf16(p);
     case WEIGHT_TYPE_INT8:
-        pack_int8(p);
-        break;
+        return pack_int8(p);
     case WEIGHT_TYPE_INT4:
-        pack_int4(p);
-        break;
+        return pack_int4(p);
     case WEIGHT_TYPE_F32:
     case WEIGHT_TYPE_COUNT:
-        pack_f32(p);
         break;
     }
+    return pack_f32(p);
 }
 
-void panels_pack_part(const struct panels_part *part, void *panels) {
+bool panels_pack_part(const struct panels_part *part, void *panels) {
+    bool finite = true;
     const size_t bytes = kernel_panel_bytes(part->type, part->k), end = part->row + part->rows;
     assert(part->column % panels_columns_step(part->type, part->k) == 0 && end <= part->n);
     for (size_t row = part->row, rows; row < end; row += rows) {
@@ -313,8 +363,9 @@ void panels_pack_part(const struct panels_part *part, void *panels) {
             .rows = rows,
             .panel = (unsigned char *)panels + row / KERNEL_PANEL * bytes,
         };
-        pack_piece(&piece);
+        finite = pack_piece(&piece) && finite;
     }
+    return finite;
 }
 
 void panels_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels) {

@@ -2,6 +2,8 @@
  * Needs the kernels' types alone, nothing of a model. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "engine/pack/panels/feedback.h"
 
 /* A part of a [n, k] matrix: rows [row, +rows) and of them columns [column, +columns), row * stride apart in w. column
@@ -26,8 +28,8 @@ void panels_measure(const struct panels_part *part, double *largest);
 
 /* Packs a part. Rows beyond the last, and columns, are written with those that they follow; rows of a panel in ascending
  * order. So when all parts are packed, every byte of the panels is written. Each weight is rounded once, to the type that
- * is stored (int4: to float, then to a level). */
-void panels_pack_part(const struct panels_part *part, void *panels);
+ * is stored (int4: to float, then to a level). False where one is not finite, or is more than the type holds. */
+bool panels_pack_part(const struct panels_part *part, void *panels);
 
 /* Packs rows [first, +count), given as w [count, k]. first is a multiple of KERNEL_PANEL; the last call pads its panel. */
 void panels_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels);
