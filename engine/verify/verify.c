@@ -55,6 +55,11 @@ static int32_t next_token(const struct verify_reference *r, size_t index) {
     return last ? -1 : r->ids[index + 1];
 }
 
+/* A token that the head's bias rules out, in both: there is nothing to compare. */
+static bool never_comes(double expected, double logit) {
+    return expected == -INFINITY && logit == -INFINITY;
+}
+
 static void compare_row(const struct verify_reference *r, size_t index, const double *logits,
                         struct sums *s) {
     const double *expected = r->logits + index * r->vocabulary;
@@ -63,15 +68,16 @@ static void compare_row(const struct verify_reference *r, size_t index, const do
            expected_norm = log_sum(expected, r->vocabulary, &expected_best);
     int32_t next = next_token(r, index);
     for (size_t i = 0; i < r->vocabulary; i++) {
+        if (never_comes(expected[i], logits[i])) continue;
         double difference = fabs(logits[i] - expected[i]), log_probability = expected[i] - expected_norm;
         if (!(difference <= s->largest)) s->largest = difference; /* a NaN counts as the largest */
         s->difference += difference;
         s->kl += exp(log_probability) * (log_probability - (logits[i] - norm));
+        s->logits++;
     }
-    s->logits += r->vocabulary;
     s->rows++;
     s->agreed += best == expected_best;
-    if (next >= 0) {
+    if (next >= 0 && !never_comes(expected[next], logits[next])) {
         double loss = (expected[next] - expected_norm) - (logits[next] - norm);
         s->log_likelihood += logits[next] - norm;
         s->loss += loss;
@@ -123,12 +129,18 @@ size_t verify_reference_bytes(const struct model_description *d, size_t count) {
     return count * d->vocabulary * sizeof(double);
 }
 
+/* Of the logits of tokens that may come. */
 static void set_deviation(struct verify_reference *r) {
-    size_t n = r->count * r->vocabulary;
+    size_t n = 0;
     double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) sum += r->logits[i];
+    for (size_t i = 0; i < r->count * r->vocabulary; i++) {
+        if (r->logits[i] == -INFINITY) continue;
+        sum += r->logits[i];
+        n++;
+    }
     double mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++) squares += (r->logits[i] - mean) * (r->logits[i] - mean);
+    for (size_t i = 0; i < r->count * r->vocabulary; i++)
+        if (r->logits[i] != -INFINITY) squares += (r->logits[i] - mean) * (r->logits[i] - mean);
     r->deviation = sqrt(squares / (double)n);
 }
 

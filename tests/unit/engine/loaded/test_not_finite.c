@@ -1,87 +1,13 @@
 /* Weights that are not finite numbers: whichever tensor of whichever model or adapter has one, it is named as it is loaded, with
  * its place, in every type; but for what is not read then, and a bias of the head by which a token never comes. */
-#include <math.h>
-#include <unistd.h>
-
 #include "engine/base/log.h"
 #include "engine/loaded/loaded_model.h"
 #include "tests/support/golden.h"
+#include "tests/support/poisoned.h"
 
 enum { EVERY = TEST_SHARE ? 11 : 1 };
 
 static struct workers *workers;
-
-/* A folder of which one file can be written anew, with another value in one place. */
-struct poisoned {
-    char *folder, *bytes;
-    const char *name;
-    size_t length;
-    struct checkpoint *checkpoint; /* of the file as it was */
-};
-
-static bool has_file(const char *folder, const char *name) {
-    char path[2048];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return access(path, R_OK) == 0;
-}
-
-static void link_file(const char *from_folder, const char *name, const char *folder) {
-    char from[2048], to[2048];
-    snprintf(from, sizeof from, "%s/%s", from_folder, name);
-    snprintf(to, sizeof to, "%s/%s", folder, name);
-    assert_int_equal(symlink(from, to), 0);
-}
-
-static void poisoned_create(struct poisoned *p, const char *folder, const char *name, const char *config) {
-    struct error e = {0};
-    *p = (struct poisoned){.folder = test_folder_create(), .name = name};
-    p->bytes = test_file_read(folder, name, &p->length);
-    link_file(folder, config, p->folder);
-    assert_ok(checkpoint_open_file(folder, name, &p->checkpoint, &e));
-}
-
-static void poisoned_destroy(struct poisoned *p) {
-    checkpoint_close(p->checkpoint);
-    test_folder_remove(p->folder);
-    free(p->bytes);
-}
-
-static size_t elements_of(const struct tensor *t) {
-    size_t count = 1;
-    for (size_t i = 0; i < t->rank; i++) count *= t->shape[i];
-    return count;
-}
-
-/* Tensors of a safetensors file follow each other behind its header, without holes. */
-static char *data_of(const struct poisoned *p, const struct tensor *t) {
-    const char *first = t->data;
-    uint64_t header;
-    memcpy(&header, p->bytes, sizeof header);
-    for (size_t i = 0; i < checkpoint_count(p->checkpoint); i++) {
-        const char *data = checkpoint_at(p->checkpoint, i)->data;
-        if (data < first) first = data;
-    }
-    return p->bytes + 8 + header + ((const char *)t->data - first);
-}
-
-static void put(enum dtype dtype, float value, char *at) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    const uint16_t upper = (uint16_t)(bits >> 16);
-    const uint16_t half = isnan(value) ? 0x7e00 : value > 0 ? 0x7c00 : 0xfc00;
-    if (dtype == DTYPE_F32)
-        memcpy(at, &value, sizeof value);
-    else
-        memcpy(at, dtype == DTYPE_BF16 ? &upper : &half, sizeof half);
-}
-
-static void poison(const struct poisoned *p, const struct tensor *t, size_t element, float value) {
-    char *at = data_of(p, t) + element * dtype_size(t->dtype), before[8];
-    memcpy(before, at, dtype_size(t->dtype));
-    put(t->dtype, value, at);
-    test_file_write(p->folder, p->name, p->bytes, p->length);
-    memcpy(at, before, dtype_size(t->dtype));
-}
 
 /* ---- models ---- */
 
@@ -123,11 +49,11 @@ static enum status load(const char *folder, const char *lora, size_t turn, struc
 }
 
 static void check_tensor(const struct poisoned *p, const char *case_name, const struct tensor *t) {
-    const size_t turn = turns, count = elements_of(t);
+    const size_t turn = turns, count = poisoned_elements(t);
     const float value = values[turn % 3];
     struct loaded_model model;
     struct error e = {0};
-    poison(p, t, turn % 2 ? count / 2 : count - 1, value);
+    poisoned_write(p, t, turn % 2 ? count / 2 : count - 1, value);
     if (load(p->folder, NULL, turn, &model, &e) == STATUS_OK) {
         if (!may_have(&model, t->name, value))
             fail_msg("%s: %s has %g, and was loaded", case_name, t->name, (double)value);
@@ -142,7 +68,7 @@ static void check_tensor(const struct poisoned *p, const char *case_name, const 
 static void check_model(const char *path, const char *name, void *context) {
     struct poisoned p;
     (void)context;
-    if (!has_file(path, "model.safetensors") || strcmp(name, "tales") == 0) return;
+    if (!poisoned_has_file(path, "model.safetensors") || strcmp(name, "tales") == 0) return;
     poisoned_create(&p, path, "model.safetensors", "config.json");
     for (size_t i = 0; i < checkpoint_count(p.checkpoint); i++, turns++)
         if (checkpoint_at(p.checkpoint, i)->dtype != DTYPE_OTHER && turns % EVERY == 0)
@@ -171,14 +97,14 @@ static void check_adapter(const char *path, const char *name, void *context) {
     struct poisoned p;
     (void)context;
     golden_place(path, &place);
-    if (!has_file(path, file)) return;
+    if (!poisoned_has_file(path, file)) return;
     poisoned_create(&p, path, file, "adapter_config.json");
     for (size_t i = 0; i < checkpoint_count(p.checkpoint); i++, turns++) {
         const struct tensor *t = checkpoint_at(p.checkpoint, i);
         struct loaded_model model;
         struct error e = {0};
         if (turns % EVERY != 0) continue;
-        poison(&p, t, elements_of(t) - 1, values[turns % 3]);
+        poisoned_write(&p, t, poisoned_elements(t) - 1, values[turns % 3]);
         if (load(place.model, p.folder, turns, &model, &e) == STATUS_OK) {
             loaded_model_deinit(&model);
             if (!is_unread_adapter(t->name)) fail_msg("%s: %s was loaded", name, t->name);
@@ -218,12 +144,12 @@ static void test_the_first_is_named(void **state) {
         const bool is_later =
             strncmp(t->name, "h.0", 3) != 0 || strcmp(t->name, "h.0.mlp.c_proj.weight") == 0;
         if (t->rank == 2 && strcmp(t->name, "wpe.weight") != 0 && is_later)
-            put(t->dtype, NAN, data_of(&p, t));
+            poisoned_put(t->dtype, NAN, poisoned_data(&p, t));
     }
     for (size_t turn = 0; turn < 48; turn += 3) {
         struct loaded_model model;
         struct error e = {0};
-        poison(&p, find(&p, first), turn, INFINITY);
+        poisoned_write(&p, find(&p, first), turn, INFINITY);
         assert_int_equal(load(p.folder, NULL, turn, &model, &e), STATUS_OPTION);
         assert_says(e.text, first);
     }
@@ -250,8 +176,8 @@ static void test_what_becomes_too_large(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct loaded_model model;
         struct error e = {0};
-        put(DTYPE_F32, cases[i].gain, data_of(&p, find(&p, "h.1.ln_2.weight")));
-        poison(&p, find(&p, "h.1.mlp.c_fc.weight"), 5, cases[i].weight);
+        poisoned_put(DTYPE_F32, cases[i].gain, poisoned_data(&p, find(&p, "h.1.ln_2.weight")));
+        poisoned_write(&p, find(&p, "h.1.mlp.c_fc.weight"), 5, cases[i].weight);
         const enum status status = load(p.folder, NULL, 24 + cases[i].turn, &model, &e);
         if (status != STATUS_OK && !cases[i].words) fail_msg("case %zu: %s", i, e.text);
         if (status == STATUS_OK && cases[i].words) fail_msg("case %zu was loaded", i);

@@ -4,6 +4,7 @@
 #include "engine/verify/verify.h"
 #include "tests/support/failing_malloc.h"
 #include "tests/support/folded_place.h"
+#include "tests/support/poisoned.h"
 
 #define COUNT  192
 #define WINDOW 16
@@ -17,16 +18,19 @@ struct fixture {
     struct verify_reference reference;
 };
 
-static int set_up(void **state) {
+static void set_up_of(const char *folder, void **state) {
     struct error e = {0};
     struct fixture *f = calloc(1, sizeof *f);
-    const char *folder = test_source_path("tests/golden/placements/pre");
     folded_place_init(&f->place, folder, NORM_FORM_CRMSNORM);
     assert_ok(workers_create(2, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &f->kernels, &e));
     for (int32_t i = 0; i < COUNT; i++) f->ids[i] = (i * 37 + 5) % 320;
     assert_ok(verify_reference_init(&f->reference, &f->place.views, f->ids, COUNT, WINDOW, &e));
     *state = f;
+}
+
+static int set_up(void **state) {
+    set_up_of(test_source_path("tests/golden/placements/pre"), state);
     return 0;
 }
 
@@ -61,6 +65,33 @@ static struct verify_figures run_cached(struct fixture *f, enum kv_type cache) {
 
 static struct verify_figures run_packed(struct fixture *f) {
     return run_cached(f, KV_TYPE_F32);
+}
+
+/* The head's bias rules a token out that the text has: nothing is to be said of it, and all of the others. */
+static void test_a_token_that_never_comes(void **state) {
+    struct poisoned p;
+    struct error e = {0};
+    (void)state;
+    poisoned_create(&p, test_source_path("tests/golden/families/gptj"), "model.safetensors", "config.json");
+    poisoned_write(&p, checkpoint_find(p.checkpoint, "lm_head.bias"), 42, -INFINITY);
+    void *own = NULL;
+    set_up_of(p.folder, &own);
+    struct fixture *f = own;
+    struct verify_figures figures;
+    assert_true(f->ids[1] == 42 && f->reference.logits[42] == -INFINITY);
+    assert_ok(verify_folded(&f->reference, &f->place.views, NORM_FORM_RMSNORM, &figures, &e));
+    assert_true(figures.largest <= VERIFY_BOUND_DOUBLE && figures.agreement == 1);
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
+    figures = run_packed(f);
+    assert_true(figures.largest > 0 && figures.largest <= VERIFY_BOUND_F32);
+    assert_true(fabs(figures.kl) < 1e-6 && fabs(figures.rise) < 1e-4 && isfinite(figures.perplexity));
+    /* One that the model itself lets come is another matter. */
+    f->reference.logits[42] = 0;
+    assert_false(run_packed(f).largest <= VERIFY_BOUND_F32);
+    tear_down(&own);
+    poisoned_destroy(&p);
 }
 
 static void test_packed_model_passes(void **state) {
@@ -200,6 +231,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_narrow_caches_pass, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_narrow_weights_are_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_may_end_anywhere, set_up, tear_down),
+        cmocka_unit_test(test_a_token_that_never_comes),
         cmocka_unit_test(test_bounds_of_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
