@@ -178,6 +178,17 @@ static void a_unix_socket_that_is_taken(void **state) {
     assert_int_equal(command_run(&c), 1);
     assert_says(c.error_text, "socket: cannot listen: |; another program listens there");
     command_free(&c);
+    /* One that hangs, so that nobody more can wait for it. */
+    int waiting[8], count = 0;
+    for (bool is_full = false; !is_full; count++) {
+        assert_true(count < 8);
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        is_full = connect(waiting[count], (struct sockaddr *)&address, sizeof address) != 0;
+    }
+    assert_int_equal(command_run(&c), 1);
+    assert_says(c.error_text, "socket: cannot listen: |; another program listens there");
+    command_free(&c);
+    while (count--) close(waiting[count]);
     close(fd);
     test_folder_remove(folder);
 }
