@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -103,15 +102,19 @@ static const struct foreign_format *find_format(const char *path) {
     return NULL;
 }
 
-/* Of the Hugging Face cache, which has a folder for each model and in it one for each of its commits. */
+/* Of the Hugging Face cache, which has a folder models--ORG--NAME for each model, and in its snapshots one for each of
+ * its commits. File systems have folders called snapshots too. */
 static const char *cache_hint(const char *folder) {
     char path[PATH_MAX];
-    struct stat info;
-    if (strstr(folder, "/snapshots/")) return "; 'hf download' with its name completes what it has begun";
-    if (snprintf(path, sizeof path, "%s/snapshots", folder) >= (int)sizeof path) return "";
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return "";
-    return "; this is a folder of the Hugging Face cache: name a folder of its snapshots, or a model as "
-           "ORG/NAME";
+    const char *model = realpath(folder, path) ? strstr(path, "/models--") : NULL;
+    const char *below = model ? strchr(model + 1, '/') : NULL;
+    if (below && strncmp(below, "/snapshots/", strlen("/snapshots/")) == 0)
+        return "; 'hf download' with its name completes what it has begun";
+    bool is_above = below ? strcmp(below, "/snapshots") == 0 : model && regular_file_is_in(path, "snapshots");
+    return is_above ? "; this is a folder of the Hugging Face cache: name a folder of its snapshots, or a "
+                      "model as "
+                      "ORG/NAME"
+                    : "";
 }
 
 const char *model_file_folder_hint(const char *folder) {

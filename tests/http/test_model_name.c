@@ -68,14 +68,41 @@ static void folders_of_the_cache(void **state) {
     test_file_write(path, "config.json", config, length);
     free(config);
     refused_by_all(path, "there are no weights|'hf download' with its name completes what it has begun");
+    char link[PATH_MAX];
+    snprintf(link, sizeof link, "%s/link", cache);
+    assert_int_equal(symlink(path, link), 0);
+    refused_by_all(link, "there are no weights|'hf download' with its name completes what it has begun");
+    assert_int_equal(unlink(link), 0);
     test_file_write(path, "a.gguf", "GGUF", 4);
     refused_by_all(path, "there are no weights|GGUF is llama.cpp's format");
     snprintf(path, sizeof path, "%s/models--org--tales", cache);
     refused_by_all(path,
                    "config.json: there is no such file; this is a folder of the Hugging Face cache|ORG/NAME");
+    strcat(path, "/snapshots");
+    refused_by_all(path,
+                   "config.json: there is no such file; this is a folder of the Hugging Face cache|ORG/NAME");
     refused_by_all("https://huggingface.co/org/tales",
                    "--model https://huggingface.co/org/tales: |'hf download ORG/NAME'");
     test_folder_remove(cache);
+}
+
+/* Of a file system, or of a training: nothing was downloaded. */
+static void other_folders_of_snapshots(void **state) {
+    (void)state;
+    char *parent = test_folder_create(), path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/snapshots", parent);
+    make_folder(path);
+    struct command c = {.words = {PRENORMD, "check", "--model", parent}};
+    assert_int_equal(command_run(&c), 2);
+    assert_says(c.error_text, "config.json: there is no such file\n");
+    command_free(&c);
+    snprintf(path, sizeof path, "%s/snapshots/daily", parent);
+    make_folder(path);
+    c.words[3] = path;
+    assert_int_equal(command_run(&c), 2);
+    assert_says(c.error_text, "config.json: there is no such file\n");
+    command_free(&c);
+    test_folder_remove(parent);
 }
 
 static void files_of_other_formats(void **state) {
@@ -136,11 +163,10 @@ static void an_adapter_that_is_none(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_model_of_the_hub),
-                                       cmocka_unit_test(folders_of_the_cache),
-                                       cmocka_unit_test(files_of_other_formats),
-                                       cmocka_unit_test(folders_that_are_no_model),
-                                       cmocka_unit_test(a_folder_of_gguf_with_a_configuration),
-                                       cmocka_unit_test(an_adapter_that_is_none)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_of_the_hub),         cmocka_unit_test(folders_of_the_cache),
+        cmocka_unit_test(other_folders_of_snapshots), cmocka_unit_test(files_of_other_formats),
+        cmocka_unit_test(folders_that_are_no_model),  cmocka_unit_test(a_folder_of_gguf_with_a_configuration),
+        cmocka_unit_test(an_adapter_that_is_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
