@@ -20,7 +20,8 @@ struct loaded_chat_options {
 };
 
 /* Whatever is wrong with the model's own template leaves it without one. STATUS_OPTION: the named file cannot be read, or
- * has a template that is not run: whoever named it wants chats. STATUS_NO_MEMORY. The caller ends with loaded_chat_deinit, after an error too. */
+ * has a template that is not run: whoever named it wants chats. STATUS_NO_MEMORY. The caller ends with
+ * loaded_chat_deinit, after an error too. */
 enum status loaded_chat_init(struct loaded_chat *chat, const struct loaded_model *model,
                              const struct loaded_chat_options *options, struct error *e);
 void loaded_chat_deinit(struct loaded_chat *chat);

@@ -107,13 +107,17 @@ static void test_a_process_that_is_killed(void **state) {
     assert_int_equal(count_files(place->folder), 0);
 }
 
-/* A name that is taken meanwhile is left alone. */
+/* A name that is taken before the file without one gets it is left alone. */
 static void test_a_temporary_name_that_is_taken(void **state) {
     struct empty_place *place = *state;
     struct error e = {0};
     struct file_writer w;
     size_t length;
     assert_ok(file_writer_open(&w, place->model, &e));
+    if (w.named) { /* the file system has none without a name */
+        file_writer_abort(&w);
+        skip();
+    }
     write_pattern(&w, 5);
     assert_ok(file_writer_append_sums(&w, &e));
     test_file_write(place->folder, "model.part-0", "another's", 9);
