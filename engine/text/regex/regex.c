@@ -52,11 +52,11 @@ static int count_steps(pcre2_callout_block *block, void *data) {
     size_t at = block->current_position, ahead = block->subject_length - at;
     size_t from = block->start_match == run->start ? run->at : block->start_match;
     uint64_t walk = at > from ? at - from : from - at;
-    if (block->callout_number > 0) { /* characters that come next, if the text has so many */
-        uint64_t told = UINT64_C(1) << (block->callout_number < 31 ? block->callout_number : 31);
-        walk += told < ahead ? told : ahead;
-    }
     uint64_t cost = (walk + 1) * run->step_cost;
+    if (block->callout_number > 0) { /* what comes next, if the text is so long */
+        uint64_t told = UINT64_C(1) << (block->callout_number < 31 ? block->callout_number : 31);
+        cost += told < ahead ? told : ahead;
+    }
     run->start = block->start_match;
     run->at = at;
     if (cost > run->steps_left) return PCRE2_ERROR_CALLOUT;

@@ -1,8 +1,8 @@
 /* Regular expressions of tokenizer files. They are in Oniguruma's dialect; regex_translate.c says which part
  * of it is understood and rewrites it for PCRE2, the rest is refused. A compiled regex is immutable; every
  * user matches with a regex_run of its own. No match goes on without end: its memory is limited, and the steps that
- * all matches of a run take together, whatever the pattern (regex_callouts.h), so that a run takes at most a second, and one
- * of the scheduler's thread a few tens of milliseconds. */
+ * all matches of a run take together, whatever the pattern (regex_callouts.h), so that a run takes about a second at most,
+ * or about one for each megabyte of a longer text, and one of the scheduler's thread a few tens of milliseconds. */
 #pragma once
 
 #include <stdbool.h>

@@ -4,6 +4,9 @@
 
 enum { WAYS_MAX = 8, WALK_MAX = 64, TRIED_MAX = WAYS_MAX * WALK_MAX };
 
+/* Of a set as it is written for PCRE2, which goes through it for each character: so many take as long as a character. */
+enum { BYTES_OF_A_CHARACTER = 256 };
+
 static uint32_t sum(uint32_t a, uint32_t b) {
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
@@ -45,13 +48,23 @@ void regex_paths_go_on(struct regex_paths *all, struct regex_parser *p) {
     all->tried = 0;
 }
 
-/* The number of a callout is the power of two that its walk is. */
-static void announce(struct regex_parser *p, size_t atom, uint32_t characters) {
+/* The number of a callout is the power of two that comes next. */
+static void announce(struct regex_parser *p, size_t atom, uint32_t tried) {
     char callout[16];
     unsigned power = 0;
-    while (power < 31 && (UINT32_C(1) << power) < characters) power++;
+    while (power < 31 && (UINT32_C(1) << power) < tried) power++;
     snprintf(callout, sizeof callout, "(?C%u)", power);
     regex_insert(p, atom, callout);
+}
+
+void regex_paths_weigh(struct regex_paths *item, struct regex_parser *p, size_t atom) {
+    item->tried = sum(1, (uint32_t)((p->out->length - atom) / BYTES_OF_A_CHARACTER));
+}
+
+void regex_paths_announce(struct regex_paths *item, struct regex_parser *p, size_t atom) {
+    if (item->tried <= WALK_MAX) return;
+    announce(p, atom, item->tried);
+    item->tried = WALK_MAX;
 }
 
 void regex_paths_repeat(struct regex_paths *item, struct regex_parser *p, size_t atom, bool is_group,
@@ -63,9 +76,9 @@ void regex_paths_repeat(struct regex_paths *item, struct regex_parser *p, size_t
         regex_emit(p, "(?C))");
         *item = (struct regex_paths){.ways = UINT32_MAX, .walk = 1, .tried = item->tried};
     } else {
-        if (least > WALK_MAX) announce(p, atom, least);
         *item = (struct regex_paths){.ways = most > least ? sum(most - least, 1) : 1,
                                      .walk = most,
-                                     .tried = least < WALK_MAX ? least + 1 : WALK_MAX};
+                                     .tried = product(sum(least, 1), item->tried)};
     }
+    if (!is_group) regex_paths_announce(item, p, atom);
 }

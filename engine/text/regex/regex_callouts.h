@@ -1,8 +1,9 @@
 /* Where a translated pattern calls back while it matches, so that regex.c can count what it does: JIT takes a repeat of one
  * character for no step, neither on its way forward nor where it gives one back, and counts anew from each place of a text.
  * "(?C)" is called behind whatever can be gone through in many ways or over many characters, so that between two calls a
- * match does no more than a constant amount of work, beside a walk of which the second place tells the length. The end of a
- * pattern needs none: what comes to it has matched. That leaves a word or a number of the patterns in use without a call. */
+ * match does no more than a constant amount of work, beside a walk of which the second place tells the length, and what a
+ * callout with a number tells before it. The end of a pattern needs none: what comes to it has matched. That leaves a word or a
+ * number of the patterns in use without a call. */
 #pragma once
 
 #include "engine/text/regex/regex_parser.h"
@@ -23,6 +24,11 @@ void regex_sequence_add(struct regex_sequence *s, const struct regex_paths *item
 void regex_paths_add(struct regex_paths *all, const struct regex_sequence *alternative);
 /* The next alternative begins: behind many that may have failed without a callout it begins with one. */
 void regex_paths_go_on(struct regex_paths *all, struct regex_parser *p);
+
+/* The atom written from `atom` on is a set: how much it takes to try a character. */
+void regex_paths_weigh(struct regex_paths *item, struct regex_parser *p, size_t atom);
+/* It stands as it is. What takes much is told before it. */
+void regex_paths_announce(struct regex_paths *item, struct regex_parser *p, size_t atom);
 
 /* The atom written from `atom` on is going to be repeated, or (most <= 1) may be absent. most: UINT32_MAX without a limit. A
  * group calls back in each turn, and behind the last, and many characters that must all be there are told before the first. */

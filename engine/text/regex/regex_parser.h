@@ -16,7 +16,7 @@ enum { REGEX_DEPTH_MAX = 50 };
 struct regex_paths {
     uint32_t ways;  /* ways through, each of which may be tried before what follows has failed for good */
     uint32_t walk;  /* characters */
-    uint32_t tried; /* what may be tried up to the first callout, if it fails */
+    uint32_t tried; /* likewise, up to the first callout, if it fails; one of a large set is several */
 };
 
 struct regex_parser {

@@ -92,6 +92,7 @@ static void parse_quantifier(struct regex_parser *p, struct atom *atom) {
     } else if (regex_peek(p, 0) == '{' && read_interval(p, &interval)) {
         parse_interval(p, atom, &interval);
     } else {
+        if (!atom->is_group) regex_paths_announce(&atom->paths, p, atom->start);
         return;
     }
     size_t at = p->at;
@@ -166,7 +167,7 @@ static void parse_boundary(struct regex_parser *p, bool one_side) {
     regex_emit(p, "))");
 }
 
-static void parse_escape(struct regex_parser *p) {
+static void parse_escape(struct regex_parser *p, struct atom *atom) {
     int c = regex_peek(p, 1);
     switch (c) {
     case 'A':
@@ -181,6 +182,7 @@ static void parse_escape(struct regex_parser *p) {
         return;
     default:
         regex_class_escape(p);
+        regex_paths_weigh(&atom->paths, p, atom->start);
     }
 }
 
@@ -194,8 +196,9 @@ static void parse_atom(struct regex_parser *p, bool at_start, struct atom *atom)
     } else if (c == '[') {
         p->at++;
         regex_class_set(p);
+        regex_paths_weigh(&atom->paths, p, atom->start);
     } else if (c == '\\') {
-        parse_escape(p);
+        parse_escape(p, atom);
     } else if (c == '.' || c == '^' || c == '$') {
         regex_emit(p, "%c", c);
         p->at++;

@@ -214,6 +214,30 @@ static void test_runaway_alternatives(void **state) {
     }
 }
 
+/* And those of sets that take as long for a character as a thousand others, whether they are repeated or not. */
+static void test_large_sets(void **state) {
+    (void)state;
+    static const char *const sets[] = {"%s{60}[!?]", "%s%s%s%s[!?]", "(?:%s?)%s[!?]", "%s+"};
+    static char set[60000], pattern[60000];
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        /* Each second character from U+4E00 on, of which the one that is tried is the last. */
+        size_t characters = i == 1 ? 2500 : i == 2 ? 5000 : 10000, used = 1;
+        set[0] = '[';
+        for (size_t j = 0; j < characters; j++) {
+            unsigned point = 0x4e00 + 2 * (unsigned)j;
+            used += (size_t)snprintf(set + used, sizeof set - used, "%c%c%c", 0xe0 | point >> 12,
+                                     0x80 | (point >> 6 & 0x3f), 0x80 | (point & 0x3f));
+        }
+        snprintf(set + used, sizeof set - used, "]");
+        unsigned last = 0x4e00 + 2 * (unsigned)(characters - 1) + (i == 3); /* or none of the set */
+        const char part[] = {(char)(0xe0 | last >> 12), (char)(0x80 | (last >> 6 & 0x3f)),
+                             (char)(0x80 | (last & 0x3f)), '\0'};
+        snprintf(pattern, sizeof pattern, sets[i], set, set, set, set);
+        if (scan(pattern, part, 90000, REGEX_STEPS_DECODING) != STATUS_LIMIT)
+            fail_msg("/%s/ was not limited", sets[i]);
+    }
+}
+
 static const char *const in_use[] = {
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
@@ -272,6 +296,7 @@ int main(void) {
         cmocka_unit_test(test_deep_patterns),
         cmocka_unit_test(test_runaway_patterns),
         cmocka_unit_test(test_runaway_alternatives),
+        cmocka_unit_test(test_large_sets),
         cmocka_unit_test(test_patterns_in_use_are_not_limited),
         cmocka_unit_test(test_literals),
     };
