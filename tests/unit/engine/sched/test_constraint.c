@@ -222,12 +222,41 @@ static void a_draft_without_memory_is_dropped(void **state) {
     assert_true(dropped > 0);
 }
 
+/* The last token that a text may have, behind which it is too much to find out whether anything could follow. That it is not
+ * found out at once may be by others' texts, so it must not make a difference. */
+static void the_last_token_needs_no_mask_behind_it(void **state) {
+    (void)state;
+    static const char text[] = "root ::= ([A-B]{2,70} | \"A\" root)*";
+    const struct grammar_options options = {.bytes_max = 15000, .seconds_max = 10};
+    struct grammar *small;
+    struct engine_stats stats;
+    struct error e;
+    assert_ok(grammar_compile(GRAMMAR_GBNF, (struct engine_string){text, strlen(text)}, &options,
+                              grammars.vocabulary, &small, &e));
+    struct engine_prompt prompt = constrained(1, 150);
+    prompt.grammar = small;
+    prompt.ignore_end = true;
+    prompt.sampling.temperature = 1;
+    prompt.sampling.has_seed = true;
+    run(plain, &prompt, &stats);
+    assert_int_equal(end.finish, ENGINE_FINISH_FAILED); /* so far it may go, and no further */
+    assert_in_range(end.completion_tokens, 5, 149);
+    prompt.max_tokens = end.completion_tokens;
+    run(plain, &prompt, &stats);
+    assert_int_equal(end.finish, ENGINE_FINISH_LENGTH);
+    assert_int_equal(end.completion_tokens, prompt.max_tokens);
+    assert_int_equal(strlen(said), prompt.max_tokens);
+    assert_true(stats.mask_waits > 0); /* it was not seen at once */
+    grammar_release(small);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_to_which_nothing_can_be_added_ends),
         cmocka_unit_test(the_next_mask_is_made_beside_the_token),
         cmocka_unit_test(an_end_token_may_come_where_the_text_may_end),
         cmocka_unit_test(what_is_certain_takes_fewer_steps),
+        cmocka_unit_test(the_last_token_needs_no_mask_behind_it),
         cmocka_unit_test(want_of_memory_is_told_as_such),
         cmocka_unit_test(a_draft_without_memory_is_dropped),
     };
