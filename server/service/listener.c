@@ -95,8 +95,9 @@ static enum status refuse_unix(const char *path, int cause, struct error *e) {
     struct stat info;
     const char *hint = "";
     if (cause == EADDRINUSE && lstat(path, &info) == 0)
-        hint = S_ISSOCK(info.st_mode) ? "; another program listens there"
-                                      : "; a file that is no socket is there";
+        hint = S_ISSOCK(info.st_mode)
+                   ? "; another program listens there, or has left a socket that this one may not remove"
+                   : "; a file that is no socket is there";
     return error_set(e, STATUS_IO, path, "cannot listen: %s%s", strerror(cause), hint);
 }
 
