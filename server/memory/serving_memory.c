@@ -78,8 +78,8 @@ void serving_memory_init(struct serving_memory *m, const struct config *c, size_
     m->bodies_bytes = bodies_bytes(c, available);
     m->connection_bytes = CONNECTION_BYTES + (c->tls_cert ? TLS_SESSION_BYTES : 0);
     m->connections_max = connections_max(c, available, m->connection_bytes);
-    m->program_bytes =
-        PROGRAM_BYTES + available / PROGRAM_SHARE + (1 + c->encode_threads) * memory_thread_bytes(THREAD_STACK_USED);
+    m->program_bytes = PROGRAM_BYTES + available / PROGRAM_SHARE +
+                       (1 + c->encode_threads) * memory_thread_bytes(THREAD_STACK_USED);
     gate_init(&m->reading, reading_bytes(c, available));
     m->answers.used = m->freed_bytes = 0;
     m->answers.max = answers_bytes(c, available);
