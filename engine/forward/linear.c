@@ -151,19 +151,29 @@ static size_t own_blocks(const struct packed_linear *linear, size_t rows, size_t
     return threads * lower(divide_up(bytes, threads * OWN_BYTES), most);
 }
 
+/* Of each of so many blocks, or of fewer: whole tiles of rows. */
+static size_t rows_of_block(size_t rows, size_t blocks) {
+    return divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
+}
+
+/* Workers that share a block: one where each has as many blocks as the others, which rounding may leave fewer of. */
+static size_t workers_of_block(size_t rows, size_t own, size_t threads) {
+    return own && divide_up(rows, rows_of_block(rows, own)) % threads == 0 ? 1 : threads;
+}
+
 /* Of panels by all rows, or where there are many by blocks of them. */
 static void make_panel_tiles(struct tiling *tiling, size_t runs, size_t own, size_t threads) {
     const size_t wanted = divide_up(threads * TILES_PER_WORKER, runs),
                  many = lower(wanted, tiling->rows / BLOCK_ROWS), blocks = higher(1, higher(many, own));
     tiling->runs = runs;
-    tiling->block_rows = divide_up(divide_up(tiling->rows, blocks), KERNEL_LANES) * KERNEL_LANES;
+    tiling->block_rows = rows_of_block(tiling->rows, blocks);
     tiling->tiles = runs * divide_up(tiling->rows, tiling->block_rows);
 }
 
 static struct tiling tiling_of(const struct forward *f, const struct packed_linear *const *linear,
                                size_t count, size_t rows) {
     const size_t threads = workers_count(f->workers), own = own_blocks(linear[0], rows, threads),
-                 runs = panel_runs(linear, count, rows, own ? 1 : threads);
+                 runs = panel_runs(linear, count, rows, workers_of_block(rows, own, threads));
     struct unit unit = {PANEL_STRIPS, 1, rows};
     if (runs * (rows / BLOCK_ROWS) < threads * TILES_PER_WORKER) unit = choose_unit(f, linear, count, rows);
     struct tiling tiling = {.rows = rows,

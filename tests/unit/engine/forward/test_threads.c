@@ -110,7 +110,7 @@ static void init_gpt2(struct fixture *f, unsigned inner, enum weight_type weight
     struct error e;
     snprintf(config, sizeof config,
              "{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, \"n_inner\": %u, "
-             "\"n_head\": 4, \"n_layer\": 1, \"n_positions\": 1040}",
+             "\"n_head\": 4, \"n_layer\": 1, \"n_positions\": 1296}",
              inner);
     assert_ok(bench_write_config(config, folder, &e));
     assert_ok(workers_create_alone(threads, &workers, &e));
@@ -169,26 +169,46 @@ static void test_what_a_linear_reads_is_one_run(void **state) {
     assert_int_equal(all, 2 + 2 * LAYER_LINEARS);
 }
 
+/* A step of more rows than the fixture's forward pass has room for. */
+static void step_of_rows(struct fixture *f, size_t rows) {
+    static int32_t tokens[2048];
+    const struct forward_limits limits = {.rows_max = rows, .logit_rows_max = 1, .entries_max = 1};
+    const struct kernel_table *kernels;
+    struct error e;
+    assert_in_range(rows, 1, sizeof tokens / sizeof *tokens);
+    forward_destroy(f->forward);
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
+    assert_ok(forward_create(&f->packed, &f->pool, kernels, f->workers, &limits, &f->forward, &e));
+    const struct step_entry entry = {.table = &f->tables[0],
+                                     .tokens = tokens,
+                                     .count = rows,
+                                     .logit_rows = 1,
+                                     .rotary_length = forward_rotary_length(f->forward, rows)};
+    forward_step(f->forward, &entry, 1);
+    assert_true(isfinite(forward_logits(f->forward, 0)[0]));
+}
+
 /* Weights of a strip have fewer bytes than there are blocks of rows. */
 static void test_more_blocks_of_rows_than_bytes(void **state) {
     (void)state;
-    enum { ROWS = 1040, THREADS = 64 };
-    static int32_t tokens[ROWS];
-    const struct forward_limits limits = {.rows_max = ROWS, .logit_rows_max = 1, .entries_max = 1};
-    const struct kernel_table *kernels;
     struct fixture f;
-    struct error e;
-    init_gpt2(&f, 1, WEIGHT_TYPE_F32, THREADS);
-    forward_destroy(f.forward);
-    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
-    assert_ok(forward_create(&f.packed, &f.pool, kernels, f.workers, &limits, &f.forward, &e));
-    const struct step_entry entry = {.table = &f.tables[0],
-                                     .tokens = tokens,
-                                     .count = ROWS,
-                                     .logit_rows = 1,
-                                     .rotary_length = forward_rotary_length(f.forward, ROWS)};
-    forward_step(f.forward, &entry, 1);
-    assert_true(isfinite(forward_logits(f.forward, 0)[0]));
+    init_gpt2(&f, 1, WEIGHT_TYPE_F32, 64);
+    step_of_rows(&f, 1040);
+    fixture_deinit(&f);
+}
+
+/* Blocks of whole tiles of rows may be fewer than the workers, each of which was to have one: then no worker has many more
+ * tiles than another. */
+static void test_blocks_fewer_than_workers(void **state) {
+    (void)state;
+    enum { THREADS = 10, ROWS = THREADS * 128 + 10 };
+    struct fixture f;
+    init_gpt2(&f, 384, WEIGHT_TYPE_INT8, THREADS);
+    step_of_rows(&f, ROWS);
+    const struct tiling *qkv = &f.forward->tilings[0];
+    assert_int_equal((ROWS + qkv->block_rows - 1) / qkv->block_rows, THREADS - 1);
+    const struct workers_share most = workers_share(f.workers, qkv->tiles, 0);
+    assert_in_range((most.end - most.first) * THREADS, qkv->tiles, qkv->tiles + qkv->tiles / 16);
     fixture_deinit(&f);
 }
 
@@ -200,6 +220,7 @@ int main(void) {
         cmocka_unit_test(test_one_row_is_split_by_groups),
         cmocka_unit_test(test_what_a_linear_reads_is_one_run),
         cmocka_unit_test(test_more_blocks_of_rows_than_bytes),
+        cmocka_unit_test(test_blocks_fewer_than_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
