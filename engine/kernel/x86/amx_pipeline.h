@@ -48,8 +48,8 @@ static void configure_tiles(size_t rows) {
     configure(&config);
 }
 
-/* The integer sums of a group. Weights are stored with 128 added: the compensation is -128 times the sum of the activations of
- * the row's group. */
+/* The integer sums of a group. Weights are stored with 128 added: the compensation, 128 times the sum of the activations of
+ * the row's group, is taken from them. */
 struct group_sums {
     struct pass *pass; /* or NULL */
     size_t group, row; /* rows from `row` on are due, to the end of the pass; none once it joins */
@@ -151,7 +151,7 @@ VECTOR_INLINE __m512i group_compensation(const unsigned char *x, size_t sum_byte
     return _mm512_slli_epi32(_mm512_set1_epi32(sum_of_x), 7);
 }
 
-/* So many rows. count and starts are constants where this is inlined. */
+/* So many rows. count is a constant where this is inlined, and where rows join between multiplications starts too. */
 VECTOR_INLINE void group_join_rows(struct group_join *j, size_t count, bool starts) {
     KERNEL_EACH (r, count) {
         const __m512i compensation = group_compensation(j->x, j->sum_bytes);
