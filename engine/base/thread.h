@@ -8,13 +8,8 @@
 
 #include "engine/base/error.h"
 
-/* A stack of at least so many bytes has every thread, whatever `ulimit -s` or the C library says (musl: 128 KiB).
- * Without optimization kernels have frames of up to 2.4 MiB. */
-#ifdef __OPTIMIZE__
+/* A stack of at least so many bytes has every thread, whatever `ulimit -s` or the C library says (musl: 128 KiB). */
 #define THREAD_STACK_BYTES ((size_t)1 << 20)
-#else
-#define THREAD_STACK_BYTES ((size_t)4 << 20)
-#endif
 /* Of it a thread of ours uses so much at most: one that computes, where GEMMs of many wide rows with AMX have their sums
  * (640 KiB; attention over bf16 takes 340), and any other, of which those are deepest that render chat templates (tests:
  * test_stack.c of the kernels, test_template_stack.c). */
