@@ -151,14 +151,13 @@ static void settle(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
  * be found out it has ended by its length: so it has where it was seen at once that the text may not end there. */
 static void take_answer(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     struct error error;
-    if (q->mask_status == STATUS_OK) {
+    const bool ends = q->mask_status == STATUS_LIMIT && q->is_unsettled && q->is_at_length;
+    if (q->mask_status == STATUS_OK || ends) {
         settle(s, q, now_ns);
     } else if (q->mask_status == STATUS_BUSY) {
         stats_add(&s->stats.mask_waits, 1);
         if (q->waits_since == 0) q->waits_since = ++s->step.wait_order;
         s->step.goes_on = true;
-    } else if (q->mask_status == STATUS_LIMIT && q->is_unsettled && q->is_at_length) {
-        settle(s, q, now_ns);
     } else {
         s->step.goes_on = true;
         constraint_explain(q->mask_status, &error);
